@@ -1,0 +1,1 @@
+"""Standfast: patch every host of a virtualization cluster while every VM stands fast."""
