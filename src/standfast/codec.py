@@ -1,0 +1,131 @@
+"""Snapshots, plans and row parts as JSON: canonical bytes, digests, and files that say what they are.
+
+A file is one JSON object `{"kind", "schema_version", "digest", "body"}`; the digest is SHA-256 over the
+canonical JSON of the body (sorted keys, no spaces, UTF-8), so a cut or edited file is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from standfast.model.errors import FileFormatError
+
+T = TypeVar("T")
+
+FILE_VERSION = 1
+
+
+@cache
+def _adapter(kind: type[T]) -> TypeAdapter[T]:
+    return TypeAdapter(kind)
+
+
+def to_plain(value: Any) -> Any:
+    """A frozen model value as dicts, lists, strings and numbers. Sets come out sorted."""
+    return _sorted_sets(_adapter(type(value)).dump_python(value))
+
+
+def _sorted_sets(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _sorted_sets(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_sorted_sets(inner) for inner in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted((_sorted_sets(inner) for inner in value), key=json.dumps)
+    return value
+
+
+def from_plain(kind: type[T], value: Any) -> T:
+    """The inverse of `to_plain`. Raises pydantic's ValidationError."""
+    return _adapter(kind).validate_python(value)
+
+
+def dumps(value: Any) -> str:
+    """Canonical JSON of a model value: sorted keys, no spaces."""
+    return json.dumps(to_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def loads(kind: type[T], text: str) -> T:
+    """The inverse of `dumps`. Raises pydantic's ValidationError or ValueError."""
+    return from_plain(kind, json.loads(text))
+
+
+def digest(value: Any) -> str:
+    """SHA-256, hex, over the canonical JSON."""
+    return hashlib.sha256(dumps(value).encode()).hexdigest()
+
+
+def write_file(path: Path, kind: str, value: Any) -> str:
+    """Write atomically; returns the digest. Raises OSError."""
+    body = to_plain(value)
+    text = dumps(value)
+    mark = hashlib.sha256(text.encode()).hexdigest()
+    document = {"kind": kind, "schema_version": FILE_VERSION, "digest": mark, "body": body}
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    temporary.replace(path)
+    return mark
+
+
+def read_file(path: Path, kind: str, of: type[T]) -> T:
+    """Read what `write_file` wrote. Raises FileFormatError with a sentence; the file is left as it was."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FileFormatError(
+            "file_unreadable",
+            f"can't read the {kind} file",
+            where=str(path),
+            why=error.strerror or str(error),
+        ) from error
+    except ValueError as error:
+        raise FileFormatError(
+            "file_damaged",
+            f"this is no complete {kind} file",
+            where=str(path),
+            why="it is cut off or no JSON",
+            do=f"Make the {kind} again.",
+        ) from error
+    if not isinstance(document, dict) or document.get("kind") != kind:
+        found = document.get("kind") if isinstance(document, dict) else None
+        raise FileFormatError(
+            "file_other_kind",
+            f"this is no {kind} file",
+            where=str(path),
+            why=f"it says it is {found!r}" if found else "it does not say what it is",
+        )
+    if document.get("schema_version") != FILE_VERSION:
+        raise FileFormatError(
+            "file_other_release",
+            f"this {kind} file is of another release",
+            where=str(path),
+            why=f"it has schema version {document.get('schema_version')!r}, this release reads {FILE_VERSION}",
+            do=f"Make the {kind} again with this release.",
+        )
+    try:
+        value = from_plain(of, document.get("body"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise FileFormatError(
+            "file_damaged",
+            f"this {kind} file can't be used",
+            where=str(path),
+            why=f"{place}: {first['msg']}",
+            do=f"Make the {kind} again.",
+        ) from error
+    if digest(value) != document.get("digest"):
+        raise FileFormatError(
+            "file_edited",
+            f"this {kind} file was changed after it was made",
+            where=str(path),
+            why="its content does not match its digest",
+            do=f"Make the {kind} again.",
+        )
+    return value

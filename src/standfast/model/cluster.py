@@ -1,0 +1,158 @@
+"""What a cluster is, as one frozen value that feeds rules, prediction, planning and the run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from standfast.model.hostwork import HostFacts, UpdateState
+from standfast.model.ids import HostId, VmId
+from standfast.model.moves import Flight
+
+
+class VmState(StrEnum):
+    """Domain states as far as they matter here (libvirt: virDomainState)."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    SHUT_OFF = "shut_off"
+    CRASHED = "crashed"
+    INCOMING = "incoming"  # the waiting half of a migration on its target
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Cpu:
+    """A host's CPU, or what a VM asks of one."""
+
+    arch: str
+    model: str
+    vendor: str = ""
+    features: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """One block device of a VM. `shared`: every host sees the same bytes at `source`."""
+
+    source: str
+    shared: bool
+    removable: bool = False
+    read_only: bool = False
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Vm:
+    """One virtual machine on the host that runs it (or, shut off, that holds its definition)."""
+
+    id: VmId
+    name: str
+    host: HostId
+    state: VmState
+    memory_bytes: int
+    vcpus: int = 1
+    cpu: Cpu | None = None
+    machine_type: str = ""
+    disks: tuple[Disk, ...] = ()
+    networks: tuple[str, ...] = ()
+    passthrough: tuple[str, ...] = ()
+    persistent: bool = True
+    autostart: bool = False
+    managed_save: bool = False
+    busy: str = ""  # the job that holds it, if any other than a migration out
+    unsupported: tuple[str, ...] = ()  # anything else that keeps it, in the platform's words
+    flight: Flight | None = None
+    dirty_bytes_per_second: float | None = None
+    blackout_budget_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MoveLimits:
+    """How many migrations a host takes part in at once, each way."""
+
+    outbound: int = 2
+    inbound: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One hypervisor host. `memory_bytes` is what VMs may use of it, declared or observed."""
+
+    id: HostId
+    name: str
+    memory_bytes: int
+    reachable: bool = True
+    unreachable_why: str = ""
+    cpu: Cpu | None = None
+    hypervisor: str = ""
+    machine_types: frozenset[str] = frozenset()
+    networks: frozenset[str] = frozenset()
+    migration_address: str = ""
+    migration_bits_per_second: int | None = None
+    limits: MoveLimits = MoveLimits()
+    fault_domain: str = ""
+    cordoned: bool = False
+    cordoned_by: str = ""  # the run that did it, or other words found there
+    facts: HostFacts | None = None  # None: could not be asked
+    updates: UpdateState | None = None  # None: not scanned
+
+
+@dataclass(frozen=True, slots=True)
+class AntiAffinity:
+    """These VMs may never share a host, nor be in flight at the same time."""
+
+    name: str
+    vms: frozenset[VmId]
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """This VM may run on these hosts only."""
+
+    vm: VmId
+    hosts: frozenset[HostId]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What must hold in every intermediate state, both ends of a migration in flight counted."""
+
+    anti_affinity: tuple[AntiAffinity, ...] = ()
+    pins: tuple[Pin, ...] = ()
+    memory_ceiling: float = 0.90
+    """Largest share of a host's memory that VMs may hold, those on their way in included."""
+    reserve_hosts: int = 1
+    """N+1: how many hosts may be lost, hosts in maintenance apart, with all VMs still fitting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The cluster at one instant. A file of it can be saved, replayed, planned against and tested."""
+
+    cluster: str
+    platform: str
+    taken_at: float
+    """Unix time in seconds."""
+    hosts: tuple[Host, ...]
+    vms: tuple[Vm, ...]
+    rules: Rules = field(default_factory=Rules)
+
+    def host(self, host: HostId) -> Host:
+        """The host of that UUID; KeyError if the cluster has none."""
+        for candidate in self.hosts:
+            if candidate.id == host:
+                return candidate
+        raise KeyError(host)
+
+    def vm(self, vm: VmId) -> Vm | None:
+        """The VM of that UUID where it runs; None if no reachable host has it."""
+        return next((candidate for candidate in self.vms if candidate.id == vm), None)
+
+    def vms_on(self, host: HostId) -> tuple[Vm, ...]:
+        """VMs that are active on the host (all but shut off ones)."""
+        return tuple(vm for vm in self.vms if vm.host == host and vm.state is not VmState.SHUT_OFF)
+
+    def host_name(self, host: HostId) -> str:
+        """The host's name, or its UUID if it isn't of this cluster."""
+        return next((candidate.name for candidate in self.hosts if candidate.id == host), str(host))

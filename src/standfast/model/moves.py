@@ -1,0 +1,90 @@
+"""One live migration: what is ordered, what is seen of it on its way, what is on record afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from standfast.model.ids import HostId, MoveId, VmId
+
+
+class Purpose(StrEnum):
+    """Why a VM is moved."""
+
+    EVACUATE = "evacuate"
+    REFILL = "refill"
+    REBALANCE = "rebalance"
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """A migration seen on its way, by whoever started it."""
+
+    target: HostId | None  # None: seen on the source, and the platform does not say where to
+    since_seconds: float = 0.0
+    total_bytes: int = 0
+    remaining_bytes: int = 0
+    bytes_per_second: float = 0.0
+    dirty_bytes_per_second: float = 0.0
+    iteration: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a move is expected to cost, p50 and p95."""
+
+    brownout_seconds: float
+    brownout_p95_seconds: float
+    blackout_seconds: float
+    blackout_p95_seconds: float
+    wire_bytes: int
+    converges: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class MoveOrder:
+    """What a platform is asked to do: this VM, live, from here to there."""
+
+    id: MoveId
+    vm: VmId
+    source: HostId
+    target: HostId
+    timeout_seconds: float
+    blackout_budget_seconds: float | None = None
+    auto_converge: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MoveRecord:
+    """What a finished move cost, the same for every platform.
+
+    `evidence` says where the figures came from (`libvirt completed job statistics on the target`,
+    `Hyper-V event 22509` …); a field is None where the platform did not say.
+    """
+
+    total_seconds: float | None = None
+    setup_seconds: float | None = None
+    brownout_seconds: float | None = None
+    blackout_seconds: float | None = None
+    wire_bytes: int | None = None
+    memory_bytes: int | None = None
+    rounds: int | None = None
+    evidence: str = "none"
+
+
+class OutcomeKind(StrEnum):
+    """What the platform itself says of an order. The run still judges by where the VM runs."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    UNKNOWN = "unknown"  # e.g. ordered by a controller that has died since
+
+
+@dataclass(frozen=True, slots=True)
+class MoveOutcome:
+    """The platform's own account of one order."""
+
+    kind: OutcomeKind
+    record: MoveRecord | None = None
+    error: str = ""

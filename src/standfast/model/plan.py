@@ -1,0 +1,112 @@
+"""A plan: which host when, which VM where, what is refused and why; a file with a digest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from standfast.model.ids import HostId, VmId
+from standfast.model.moves import Prediction, Purpose
+from standfast.model.policy import Policy
+from standfast.model.reasons import Reason
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedMove:
+    """One move as planned; the run may choose another target where the world has changed."""
+
+    vm: VmId
+    vm_name: str
+    source: HostId
+    target: HostId
+    purpose: Purpose
+    predicted: Prediction
+
+
+@dataclass(frozen=True, slots=True)
+class HostStep:
+    """One host's turn: evacuate, patch, reboot, verify. Spans are predictions in seconds."""
+
+    host: HostId
+    name: str
+    moves: tuple[PlannedMove, ...]
+    pending: tuple[str, ...]
+    """Packages that will change, as `name installed -> candidate`."""
+    reboot: bool
+    drain_seconds: float
+    patch_seconds: float
+    reboot_seconds: float
+    verify_seconds: float
+
+    @property
+    def seconds(self) -> float:
+        return self.drain_seconds + self.patch_seconds + self.reboot_seconds + self.verify_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """Hosts that are out together. The first planner puts one host in each."""
+
+    hosts: tuple[HostStep, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LeftAlone:
+    """A host that the run will not touch, and why."""
+
+    host: HostId
+    name: str
+    reason: Reason | None
+    """None: compliant, nothing to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What the plan rests on. Drift is a difference here; load never is."""
+
+    placement: tuple[tuple[VmId, HostId, int], ...]
+    """(VM, host, memory in bytes), sorted."""
+    hosts: tuple[tuple[HostId, int, str], ...]
+    """(host, memory in bytes, digest of its pending updates), sorted."""
+    rules_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What no plan can beat, from the snapshot alone, beside what this one needs."""
+
+    moves_at_least: int
+    moves: int
+    peak_memory_fraction: float
+    """Largest share of a host's memory held at any moment of the plan, both ends of a move counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The whole run before it happens. `refusals` non-empty means that it may not be applied."""
+
+    schema_version: int
+    cluster: str
+    platform: str
+    created_at: float
+    basis: Basis
+    waves: tuple[Wave, ...]
+    rebalance: tuple[PlannedMove, ...]
+    left_alone: tuple[LeftAlone, ...]
+    refusals: tuple[Reason, ...]
+    warnings: tuple[Reason, ...]
+    bounds: Bounds
+    predicted_seconds: float
+    predicted_p95_seconds: float
+    policy: Policy
+
+    @property
+    def steps(self) -> tuple[HostStep, ...]:
+        """All host steps in order."""
+        return tuple(step for wave in self.waves for step in wave.hosts)
+
+    @property
+    def moves(self) -> tuple[PlannedMove, ...]:
+        """All moves in order, the final spreading included."""
+        return tuple(move for step in self.steps for move in step.moves) + self.rebalance

@@ -1,0 +1,34 @@
+"""How careful a run is: every wait, attempt and limit, settable per cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Defaults of the product; see the reference for where each comes from."""
+
+    tick_seconds: float = 2.0
+    move_attempts: int = 3
+    move_backoff_seconds: tuple[float, ...] = (30.0, 60.0, 120.0)
+    move_timeout_floor_seconds: float = 300.0
+    move_timeout_factor: float = 3.0
+    moves_at_once: int = 4
+    """Over the whole cluster; each host's own limits hold besides."""
+    auto_converge: bool = False
+    blackout_budget_seconds: float = 2.0
+    call_attempts: int = 5
+    """How often an outward call may fail before its host is held."""
+    call_backoff_seconds: float = 5.0
+    stage_timeout_seconds: float = 1800.0
+    patch_timeout_seconds: float = 3600.0
+    reboot_timeout_seconds: float = 1800.0
+    verify_timeout_seconds: float = 600.0
+    verify_stable_seconds: float = 120.0
+    clock_skew_seconds: float = 5.0
+    rebalance_threshold_points: float = 5.0
+    """Spread VMs at the end when the standard deviation of memory use is above this, in percent points."""
+    security_only: bool = False
+    always_reboot: bool = False
+    """Reboot also a host whose updates do not ask for it."""

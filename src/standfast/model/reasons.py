@@ -1,0 +1,73 @@
+"""Typed reasons: why something may not happen. A refusal is never a bare string."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from standfast.model.ids import HostId, VmId
+
+
+class Code(StrEnum):
+    """Every reason the product can give. Codes are only ever added."""
+
+    # This VM can't be moved at all.
+    VM_LOCAL_DISK = "vm_local_disk"
+    VM_PASSTHROUGH = "vm_passthrough"
+    VM_REMOVABLE_MEDIA = "vm_removable_media"
+    VM_PINNED = "vm_pinned"
+    VM_TRANSIENT = "vm_transient"
+    VM_MANAGED_SAVE = "vm_managed_save"
+    VM_NOT_RUNNING = "vm_not_running"  # paused, crashed or unknown: not ours to touch
+    VM_BUSY = "vm_busy"  # a job (backup, block copy, snapshot) holds the VM
+    VM_UNSUPPORTED = "vm_unsupported"  # the platform says so, in its own words
+    # This VM can't go to that host.
+    TARGET_MEMORY = "target_memory"
+    TARGET_ANTI_AFFINITY = "target_anti_affinity"
+    TARGET_CPU = "target_cpu"
+    TARGET_MACHINE_TYPE = "target_machine_type"
+    TARGET_NETWORK = "target_network"
+    TARGET_STORAGE = "target_storage"
+    TARGET_CORDONED = "target_cordoned"
+    TARGET_UNREACHABLE = "target_unreachable"
+    TARGET_NAME_TAKEN = "target_name_taken"
+    # The cluster as a whole.
+    NO_TARGET = "no_target"
+    NO_RESERVE = "no_reserve"  # N+1 would not hold
+    RULE_BROKEN_NOW = "rule_broken_now"  # already violated before we begin
+    # A host.
+    HOST_UNREACHABLE = "host_unreachable"
+    HOST_DUPLICATE = "host_duplicate"  # one host under two names
+    HOST_TOO_OLD = "host_too_old"
+    HOST_DISK_FULL = "host_disk_full"
+    HOST_PACKAGES_BROKEN = "host_packages_broken"
+    HOST_CORDONED_BY_OTHER = "host_cordoned_by_other"
+    HOST_NO_TOOL = "host_no_tool"
+    # What happened during a run.
+    STAGE_FAILED = "stage_failed"
+    PATCH_FAILED = "patch_failed"
+    PATCH_TIMEOUT = "patch_timeout"
+    STILL_PENDING = "still_pending"
+    REBOOT_REFUSED = "reboot_refused"
+    REBOOT_TIMEOUT = "reboot_timeout"
+    UNHEALTHY = "unhealthy"
+    MOVE_FAILED = "move_failed"
+    MOVE_TIMEOUT = "move_timeout"
+    NOT_EMPTY = "not_empty"
+    ACTION_FAILED = "action_failed"  # an outward call failed as often as it may
+    UNKNOWN_PHASE = "unknown_phase"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One typed reason: the sentence says what and why, the mend what would remove it."""
+
+    code: Code
+    sentence: str
+    mend: str = ""
+    host: HostId | None = None
+    vm: VmId | None = None
+
+    def __str__(self) -> str:
+        return f"{self.sentence} {self.mend}".strip()

@@ -1,0 +1,194 @@
+"""A run as rows: intent that outlives every process. Observation is truth; these say what was meant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from standfast.model.hostwork import Health, UpdateState
+from standfast.model.ids import HostId, MoveId, RunId, VmId
+from standfast.model.moves import MoveRecord, Prediction, Purpose
+from standfast.model.plan import Plan
+from standfast.model.reasons import Reason
+
+
+class Phase(StrEnum):
+    """Phases of a host, in the order in which a good run passes them. Only ever added to."""
+
+    PLANNED = "planned"
+    SILENCED = "silenced"  # prepared: settings journaled, updates downloaded, cordon up
+    DRAINING = "draining"
+    EMPTY = "empty"
+    PATCHING = "patching"
+    REBOOTING = "rebooting"
+    VERIFYING = "verifying"
+    REFILLING = "refilling"  # uncordoned; gets VMs as the next hosts are evacuated
+    DONE = "done"
+    SKIPPED = "skipped"
+    HELD = "held"
+    FAILED = "failed"
+    ROLLED_BACK = "rolled_back"
+
+
+ENDED_PHASES = frozenset({Phase.DONE, Phase.SKIPPED, Phase.FAILED, Phase.ROLLED_BACK})
+"""Phases in which nothing more is done to a host."""
+
+
+class RunState(StrEnum):
+    """State of a run as a whole."""
+
+    RUNNING = "running"
+    PAUSED = "paused"  # an operator said so: nothing new starts
+    HELD = "held"  # waits for an operator
+    CANCELLING = "cancelling"  # goes to the next safe point, then restores
+    COMPLETED = "completed"
+    DEGRADED = "degraded"  # ended, with hosts failed, skipped or rolled back
+    CANCELLED = "cancelled"
+    ABANDONED = "abandoned"
+
+
+ENDED_STATES = frozenset({RunState.COMPLETED, RunState.DEGRADED, RunState.CANCELLED, RunState.ABANDONED})
+
+
+class Verb(StrEnum):
+    """What an operator may say to a run; a row in the store that the next tick reads."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    CANCEL = "cancel"
+    ABANDON = "abandon"
+
+
+@dataclass(frozen=True, slots=True)
+class HostRow:
+    """Intent for one host of a run. `position` is its place in the order, from 0."""
+
+    host: HostId
+    name: str
+    position: int
+    phase: str
+    """A `Phase`; text, because a newer release may have written one that this one doesn't know."""
+    since: float
+    attempt: int = 1
+    """Counts host work; a retry after a hold gets units with new names."""
+    held_phase: str = ""
+    """Where a held host was, so that `resume` can go on from there."""
+    reason: Reason | None = None
+    boot_id_before: str = ""
+    boot_id_after: str = ""
+    scan_before: UpdateState | None = None
+    scan_after: UpdateState | None = None
+    health_before: Health | None = None
+    healthy_since: float | None = None
+    cordon_taken: bool = False
+    """We put the cordon up (or meant to: it is written before the act) and owe its removal."""
+    call_failures: int = 0
+    next_call_at: float = 0.0
+    versions_before: tuple[tuple[str, str], ...] = ()
+    versions_after: tuple[tuple[str, str], ...] = ()
+
+
+class MoveState(StrEnum):
+    """State of one attempt to move one VM."""
+
+    STARTED = "started"  # written before the platform is asked
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class MoveRow:
+    """One attempt to move one VM."""
+
+    id: MoveId
+    vm: VmId
+    vm_name: str
+    source: HostId
+    target: HostId
+    purpose: Purpose
+    step: HostId | None
+    """The host whose turn it serves; None for the final spreading."""
+    attempt: int
+    state: MoveState
+    started_at: float
+    deadline_at: float
+    predicted: Prediction
+    cancel_asked: bool = False
+    ended_at: float | None = None
+    record: MoveRecord | None = None
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRow:
+    """An operator's word, not yet or already taken up."""
+
+    id: int
+    run: RunId
+    verb: Verb
+    actor: str
+    at: float
+    handled_at: float | None = None
+    outcome: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JournalRow:
+    """Something borrowed: committed before the act, marked when given back."""
+
+    id: int
+    run: RunId
+    host: HostId
+    kind: str
+    """`cordon`, `autostart`, `silence` …"""
+    name: str
+    before: dict[str, Any]
+    taken_at: float
+    given_back_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """One thing that happened, append-only: audit, live view, notification and report read these."""
+
+    id: int
+    run: RunId
+    at: float
+    kind: str
+    host: HostId | None
+    vm: VmId | None
+    text: str
+    data: dict[str, Any] = field(default_factory=dict)
+    actor: str = "standfast"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run, all of its rows. Read whole by each tick."""
+
+    id: RunId
+    cluster: str
+    state: RunState
+    plan: Plan
+    plan_digest: str
+    approved_by: str
+    created_at: float
+    hosts: tuple[HostRow, ...]
+    moves: tuple[MoveRow, ...] = ()
+    journal: tuple[JournalRow, ...] = ()
+    commands: tuple[CommandRow, ...] = ()
+    """Only those not taken up yet."""
+    reason: Reason | None = None
+    ended_at: float | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ENDED_STATES
+
+    def row(self, host: HostId) -> HostRow:
+        """The host's row; KeyError if it isn't part of this run."""
+        for candidate in self.hosts:
+            if candidate.host == host:
+                return candidate
+        raise KeyError(host)

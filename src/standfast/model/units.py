@@ -1,0 +1,61 @@
+"""Sizes, rates and spans as people write them; inside, plain bytes, bits per second and seconds."""
+
+from __future__ import annotations
+
+import re
+
+KIB = 1024
+MIB = 1024**2
+GIB = 1024**3
+
+_SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([KMGTP]?)(i?)B?\s*$", re.IGNORECASE)
+_RATE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:bit(?:/s)?|bps)?\s*$", re.IGNORECASE)
+_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5}
+
+
+def parse_size(text: str) -> int:
+    """`"4 GiB"`, `"512M"`, `"1000"` to bytes. `K M G T P` and `KiB …` are powers of 1024, `KB …` of 1000.
+
+    Raises ValueError with a sentence.
+    """
+    match = _SIZE.match(text)
+    if match is None:
+        raise ValueError(f"{text!r} is no size; write it as 4GiB, 512MiB or a number of bytes")
+    number, prefix, binary = match.groups()
+    decimal = not binary and text.strip().upper().endswith("B") and prefix
+    base = 1000 if decimal else 1024
+    return int(float(number) * base ** _POWERS[prefix.upper()])
+
+
+def parse_rate(text: str) -> int:
+    """`"10G"`, `"100Mbit/s"` to bits per second; prefixes are powers of 1000, as on a network card.
+
+    Raises ValueError with a sentence.
+    """
+    match = _RATE.match(text)
+    if match is None:
+        raise ValueError(f"{text!r} is no speed; write it as 1G, 100M or a number of bits per second")
+    number, prefix = match.groups()
+    return int(float(number) * 1000 ** _POWERS[prefix.upper()])
+
+
+def size(number_bytes: float) -> str:
+    """Bytes for a reader, IEC: `1.5 GiB`."""
+    value = float(number_bytes)
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if abs(value) < 1024 or unit == "TiB":
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+        value /= 1024
+    raise AssertionError("unreachable")
+
+
+def span(seconds: float) -> str:
+    """Seconds for a reader: `0.26 s`, `41 s`, `3 min 10 s`, `2 h 05 min`."""
+    if seconds < 10:
+        return f"{seconds:.2g} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

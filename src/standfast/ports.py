@@ -1,0 +1,106 @@
+"""All that the core asks of the outside world, on one page.
+
+Every call here may block and may raise `StandfastError`; none may be trusted to have acted when it raises,
+nor not to have acted. What is true is what `Platform.observe` and `HostWork.look` say at the next tick.
+Calls are made from several threads, at most one at a time per host and kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from standfast.model.cluster import Snapshot
+from standfast.model.hostwork import Health, HostFacts, Setting, UpdateState, WorkOrder
+from standfast.model.ids import HostId, RunId, VmId
+from standfast.model.moves import MoveOrder, MoveOutcome
+from standfast.model.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Fencing:
+    """Who acts: hosts remember the highest epoch they have seen and refuse a lower one."""
+
+    run: RunId
+    epoch: int
+
+
+class Platform(Protocol):
+    """One hypervisor platform: what runs where, and moving it."""
+
+    def observe(self) -> Snapshot:
+        """The cluster now, without host facts and updates. A host that can't be asked is marked
+        unreachable; VMs last seen on it are left out. Raises only if the platform as a whole fails."""
+
+    def check_move(self, vm: VmId, target: HostId) -> tuple[Reason, ...]:
+        """What the platform itself has against this move, right now; empty if nothing."""
+
+    def start_move(self, order: MoveOrder) -> None:
+        """Begin a live migration and return. It goes on if this process dies."""
+
+    def move_outcome(self, order: MoveOrder) -> MoveOutcome:
+        """The platform's own account of an order, also one given by a process that has died since."""
+
+    def cancel_move(self, order: MoveOrder) -> None:
+        """Ask for the migration's end; the VM stays on its source. No error where none is running."""
+
+    def close(self) -> None:
+        """Let connections go. Migrations under way go on."""
+
+
+class Fence(Protocol):
+    """Keeping a host free of VMs, enforced by the host itself."""
+
+    def cordon(self, host: HostId, by: Fencing) -> None:
+        """Refuse starts and incoming moves on the host, across its reboot. Idempotent."""
+
+    def uncordon(self, host: HostId, by: Fencing) -> None:
+        """Take the cordon of this run back. Idempotent; another run's cordon is left and refused."""
+
+    def settings(self, host: HostId) -> tuple[Setting, ...]:
+        """What has to change on this host while it is worked on; empty where nothing has."""
+
+    def apply_setting(self, setting: Setting, by: Fencing) -> None:
+        """Change it. Idempotent."""
+
+    def give_back(self, setting: Setting, by: Fencing) -> None:
+        """Restore the value before. Idempotent."""
+
+
+class HostWork(Protocol):
+    """Updates and reboots: scanning, and long work that the host does by itself as a named unit."""
+
+    def look(self, host: HostId) -> HostFacts:
+        """Boot id, our units, system state: cheap, at every tick. Raises UnreachableError."""
+
+    def scan(self, host: HostId, *, refresh: bool) -> UpdateState:
+        """What is pending and whether a reboot is needed. `refresh` fetches the lists first."""
+
+    def begin(self, order: WorkOrder) -> None:
+        """Start the unit, at most once ever by its name. PATCH and REBOOT ask the host's own
+        hypervisor for active VMs right before they act, compare the epoch, and refuse."""
+
+    def health(self, host: HostId) -> Health:
+        """Links, mounts, networks, failed units, clock: to compare before and after a boot."""
+
+
+class Clock(Protocol):
+    """Time, real or virtual."""
+
+    def now(self) -> float:
+        """Unix time in seconds."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait that long, or less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """One cluster's outside world, handed to the run."""
+
+    platform: Platform
+    fence: Fence
+    work: HostWork
+    clock: Clock
+    names: Mapping[HostId, str]
