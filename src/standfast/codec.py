@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Hashable
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,7 +23,7 @@ FILE_VERSION = 1
 
 
 @cache
-def _adapter(kind: type[T]) -> TypeAdapter[T]:
+def _adapter(kind: Hashable) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
@@ -43,7 +44,8 @@ def _sorted_sets(value: Any) -> Any:
 
 def from_plain(kind: type[T], value: Any) -> T:
     """The inverse of `to_plain`. Raises pydantic's ValidationError."""
-    return _adapter(kind).validate_python(value)
+    result: T = _adapter(kind).validate_python(value)
+    return result
 
 
 def dumps(value: Any) -> str:
@@ -105,7 +107,7 @@ def read_file(path: Path, kind: str, of: type[T]) -> T:
             "file_other_release",
             f"this {kind} file is of another release",
             where=str(path),
-            why=f"it has schema version {document.get('schema_version')!r}, this release reads {FILE_VERSION}",
+            why=f"it has schema version {document.get('schema_version')!r}, not {FILE_VERSION}",
             do=f"Make the {kind} again with this release.",
         )
     try:
