@@ -14,4 +14,4 @@ RunId = NewType("RunId", str)
 """ULID, 26 characters, sorts by time."""
 
 MoveId = NewType("MoveId", str)
-"""ULID of one attempt to move one VM."""
+"""One attempt to move one VM: the run's id, a dash and a number that counts up within the run."""

@@ -83,6 +83,7 @@ class HostRow:
     healthy_since: float | None = None
     cordon_taken: bool = False
     """We put the cordon up (or meant to: it is written before the act) and owe its removal."""
+    unreachable_since: float | None = None
     call_failures: int = 0
     next_call_at: float = 0.0
     versions_before: tuple[tuple[str, str], ...] = ()
