@@ -1,0 +1,106 @@
+"""The root command and `main`, which turns every end of a verb into words and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from standfast.cli.lazy import LazyGroup
+from standfast.cli.out import show_error
+from standfast.cli.session import Session, global_options
+from standfast.model.errors import StandfastError, UsageError
+
+INTERRUPTED = 130
+
+VERBS = {
+    "init": ("standfast.cli.init:init", "Write the config from the hosts' addresses."),
+    "scan": ("standfast.cli.scan:scan", "Say what is pending on each host, and whether it needs a reboot."),
+    "plan": ("standfast.cli.plan:plan", "Plan a run: order, moves, times, and what is refused and why."),
+    "apply": ("standfast.cli.apply:apply", "Carry a plan out, and watch."),
+    "run": ("standfast.cli.run:run", "List, watch, steer and report runs."),
+    "serve": ("standfast.cli.serve:serve", "Be the one process that acts."),
+    "snapshot": ("standfast.cli.snapshot:snapshot", "Save and show what a cluster looks like."),
+    "config": ("standfast.cli.config:config", "Check and show the config."),
+    "lab": ("standfast.cli.lab:lab", "A real cluster on this machine, to try it out."),
+    "demo": ("standfast.cli.demo:demo", "The whole job on a lab cluster, with proof."),
+    "completion": ("standfast.cli.completion:completion", "Print shell completion."),
+}
+
+EPILOG = """\
+Options may also stand behind the command. Exit codes: 0 done; 1 failed; 2 usage or config; 3 finished but
+degraded; 4 waits for the operator; 5 refused, nothing changed; 6 keys or rights; 130 detached by Ctrl-C.
+"""
+
+
+@click.group(
+    cls=LazyGroup,
+    verbs=VERBS,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name="standfast", message="standfast %(version)s")
+@global_options(hidden=False)
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Patch every host of a cluster while every VM stands fast."""
+    context.ensure_object(Session)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """The console script."""
+    sys.exit(call(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def call(arguments: list[str]) -> int:
+    """Run one command line; returns its exit code."""
+    session = Session()
+    try:
+        result = cli.main(args=arguments, prog_name="standfast", standalone_mode=False, obj=session)
+        sys.stdout.flush()
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:  # noqa: BLE001  (the last frame: nothing above can tell it better)
+        return _failed(error, session, as_json=session.json or "--json" in arguments)
+    return result if isinstance(result, int) else 0
+
+
+def _failed(error: Exception, session: Session, *, as_json: bool) -> int:
+    """Tell a failure; returns its exit code."""
+    if isinstance(error, click.ClickException) and not as_json:
+        error.show()
+        return error.exit_code
+    told = _typed(error)
+    if session.verbose and not isinstance(error, (StandfastError, click.ClickException)):
+        import traceback
+
+        traceback.print_exception(error)
+    show_error(told, as_json=as_json)
+    return told.exit_code
+
+
+def _typed(error: Exception) -> StandfastError:
+    if isinstance(error, StandfastError):
+        return error
+    if isinstance(error, click.ClickException):
+        return UsageError("usage", error.format_message().rstrip("."))
+    if isinstance(error, OSError):
+        return StandfastError(
+            "system",
+            "this machine said no",
+            where=str(error.filename or ""),
+            why=error.strerror or str(error),
+        )
+    return StandfastError(
+        "internal",
+        "Standfast itself failed; runs under way are not touched by that",
+        why=f"{type(error).__name__}: {error}",
+        do="Run it again with -v and report what it prints.",
+    )

@@ -1,0 +1,222 @@
+"""One file in, one frozen `Config` out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
+
+from standfast.config import text
+from standfast.config.problems import first_problem
+from standfast.config.raw import RawCluster, RawConfig, RawHost
+from standfast.config.text import Document
+from standfast.config.types import ClusterConfig, Config, HostConfig, RulesConfig, SimConfig
+from standfast.model.errors import ConfigError
+from standfast.model.policy import Policy
+
+
+def load(path: Path) -> Config:
+    """Read a config. Raises ConfigError naming file and line; nothing outside the file is looked at."""
+    document = text.read(path)
+    if not isinstance(document.body, dict):
+        raise ConfigError(
+            "config_value",
+            "the config must be a block of keys",
+            where=document.where(()),
+            do="It begins with `clusters:`.",
+        )
+    try:
+        raw = RawConfig.model_validate(document.body)
+    except ValidationError as error:
+        raise first_problem(document, RawConfig, error) from error
+    _refuse_bad_names(document, raw)
+    _refuse_same_uri(document, raw)
+    clusters = {name: _cluster(document, name, cluster) for name, cluster in raw.clusters.items()}
+    return Config(path, clusters)
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of a config."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **RawConfig.model_json_schema()}
+
+
+def _hosts(raw: RawConfig) -> Iterator[tuple[str, str, RawHost]]:
+    for cluster_name, cluster in raw.clusters.items():
+        for host_name, host in cluster.hosts.items():
+            yield cluster_name, host_name, host
+
+
+def _refuse_bad_names(document: Document, raw: RawConfig) -> None:
+    """A name that breaks lines would break every table and log that shows it."""
+    for cluster_name, cluster in raw.clusters.items():
+        for name, path in [
+            (cluster_name, ("clusters", cluster_name)),
+            *((host, ("clusters", cluster_name, "hosts", host)) for host in cluster.hosts),
+        ]:
+            if not name.strip() or not name.isprintable():
+                raise ConfigError(
+                    "config_name",
+                    f"{name!r} is no name",
+                    where=document.where(path),
+                    do="Use printable characters on one line.",
+                )
+
+
+def _refuse_same_uri(document: Document, raw: RawConfig) -> None:
+    seen: dict[str, str] = {}
+    for cluster, name, host in _hosts(raw):
+        key = host.uri.rstrip("/")
+        if key and key in seen:
+            raise ConfigError(
+                "config_host_twice",
+                f"hosts {seen[key]!r} and {name!r} are one: both have the uri {host.uri!r}",
+                where=document.where(("clusters", cluster, "hosts", name, "uri")),
+                do="Give each host its own, or take one of the two out.",
+            )
+        seen[key] = name
+
+
+def _cluster(document: Document, name: str, raw: RawCluster) -> ClusterConfig:
+    here: text.Path = ("clusters", name)
+    if raw.platform == "libvirt" and not raw.hosts:
+        raise ConfigError(
+            "config_missing_key",
+            f"cluster {name!r} has no hosts",
+            where=document.where((*here, "hosts")),
+            do="Add them under 'hosts', or let `standfast init URI…` write them.",
+        )
+    if (raw.simulated is not None) != (raw.platform == "simulated"):
+        raise ConfigError(
+            "config_platform",
+            f"cluster {name!r} has platform {raw.platform!r}"
+            + (" and a key 'simulated'" if raw.simulated else " and no key 'simulated'"),
+            where=document.where((*here, "simulated" if raw.simulated else "platform")),
+            do="Take 'simulated' out."
+            if raw.simulated
+            else "Say where its world is kept: simulated: {world: FILE}.",
+        )
+    base = document.file.absolute().parent
+    return ClusterConfig(
+        name=name,
+        platform=raw.platform,
+        hosts=tuple(_host(document, (*here, "hosts", each), each, raw) for each in raw.hosts),
+        ssh_config=base / Path(raw.ssh_config).expanduser() if raw.ssh_config else None,
+        shared_paths=tuple(_absolute(document, here, index, raw) for index in range(len(raw.shared_paths))),
+        rules=_rules(document, here, raw),
+        policy=Policy(**raw.policy.model_dump()),
+        simulated=_simulated(base, raw),
+        origin=document.where(here),
+    )
+
+
+def _simulated(base: Path, raw: RawCluster) -> SimConfig | None:
+    if raw.simulated is None:
+        return None
+    return SimConfig(base / Path(raw.simulated.world).expanduser(), raw.simulated.seconds_per_second)
+
+
+def _absolute(document: Document, here: text.Path, index: int, raw: RawCluster) -> str:
+    path = raw.shared_paths[index]
+    if not path.startswith("/"):
+        raise ConfigError(
+            "config_value",
+            f"shared path {path!r} does not begin with '/'",
+            where=document.where((*here, "shared_paths", index)),
+            do="Write the whole path, as the hosts see it.",
+        )
+    return path
+
+
+def _rules(document: Document, here: text.Path, raw: RawCluster) -> RulesConfig:
+    rules = raw.rules
+    origins = {
+        f"{kind}.{name}": document.where((*here, "rules", kind, name))
+        for kind, names in (("anti_affinity", rules.anti_affinity), ("pins", rules.pins))
+        for name in names
+    }
+    for vm, hosts in rules.pins.items():
+        for host in hosts:
+            if raw.hosts and host not in raw.hosts:
+                raise unknown_host(host, set(raw.hosts), f"VM {vm!r} is pinned to", origins[f"pins.{vm}"])
+    return RulesConfig(rules.anti_affinity, rules.pins, rules.memory_ceiling, rules.reserve_hosts, origins)
+
+
+def unknown_host(host: str, known: set[str], what: str, where: str) -> ConfigError:
+    """A rule names a host that the cluster has not."""
+    from standfast.config.types import nearest
+
+    return ConfigError(
+        "config_rule_host",
+        f"{what} an unknown host {host!r}",
+        where=where,
+        do=nearest(host, known, "Its hosts are"),
+    )
+
+
+def _host(document: Document, path: text.Path, name: str, cluster: RawCluster) -> HostConfig:
+    raw = cluster.hosts[name]
+    if cluster.platform == "libvirt" and not raw.uri:
+        raise ConfigError(
+            "config_missing_key",
+            f"host {name!r} has no key 'uri'",
+            where=document.where(path),
+            do=f"Add it: uri: qemu+ssh://root@{name}/system.",
+        )
+    ssh = raw.ssh or ssh_of(raw.uri, document.where((*path, "uri")))
+    _refuse_bad_ssh(document, path, name, ssh, needed=cluster.platform == "libvirt")
+    return HostConfig(
+        name=name,
+        uri=raw.uri,
+        ssh=ssh,
+        migration_address=raw.migration_address,
+        memory_bytes=raw.memory_bytes,
+        peer_uri=raw.peer_uri,
+        fault_domain=raw.fault_domain,
+        migration_bits_per_second=raw.migration_speed,
+        moves_out=raw.moves_out,
+        moves_in=raw.moves_in,
+    )
+
+
+def ssh_of(uri: str, where: str = "") -> str:
+    """`[user@]host[:port]` of a connection URI; empty where it names no machine. Raises ConfigError."""
+    if not uri:
+        return ""
+    try:
+        parts = urlsplit(uri)
+        port = parts.port
+    except ValueError as error:
+        raise ConfigError("config_uri", f"{uri!r} is no URI", where=where, why=str(error)) from error
+    if not parts.scheme.startswith("qemu"):
+        raise ConfigError(
+            "config_uri",
+            f"{uri!r} is no libvirt URI of a QEMU host",
+            where=where,
+            do="Write it as qemu+ssh://root@HOST/system.",
+        )
+    host = parts.hostname or ""
+    if not host:
+        return ""
+    user = f"{parts.username}@" if parts.username else ""
+    shown = f"[{host}]" if ":" in host and port else host
+    return f"{user}{shown}{f':{port}' if port and parts.scheme.endswith('+ssh') else ''}"
+
+
+def _refuse_bad_ssh(document: Document, path: text.Path, name: str, ssh: str, *, needed: bool) -> None:
+    if not ssh and needed:
+        raise ConfigError(
+            "config_missing_key",
+            f"host {name!r} has no key 'ssh', and its uri names no machine",
+            where=document.where((*path, "uri")),
+            do="Add it: ssh: root@HOST.",
+        )
+    if ssh.startswith("-") or any(letter.isspace() or not letter.isprintable() for letter in ssh):
+        raise ConfigError(
+            "config_value",
+            f"{ssh!r} is no machine to ssh to",
+            where=document.where((*path, "ssh")),
+            do="Write it as root@HOST or root@HOST:PORT.",
+        )

@@ -1,0 +1,158 @@
+"""The config as written: pydantic models that refuse unknown keys. Descriptions become the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import MISSING, fields
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
+
+from standfast.model.policy import Policy
+from standfast.model.units import parse_rate, parse_size
+
+
+class Strict(BaseModel):
+    """Nothing unknown, nothing turned into what it is not."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+def _whole(value: object, parse: Callable[[str], int], example: str) -> int:
+    """A whole number, or text that `parse` understands; more than nothing."""
+    number = parse(value) if isinstance(value, str) else value
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise ValueError(f"{value!r} is neither a whole number nor text like {example}")
+    if number <= 0:
+        raise ValueError(f"{value!r} is nothing; write it as {example}")
+    return number
+
+
+def _size(value: object) -> int:
+    return _whole(value, parse_size, "256GiB")
+
+
+def _rate(value: object) -> int:
+    return _whole(value, parse_rate, "10G")
+
+
+Size = Annotated[
+    int,
+    BeforeValidator(_size),
+    WithJsonSchema({"type": ["integer", "string"], "examples": ["256GiB"]}),
+]
+Rate = Annotated[
+    int,
+    BeforeValidator(_rate),
+    WithJsonSchema({"type": ["integer", "string"], "examples": ["10G"]}),
+]
+Names = Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class RawHost(Strict):
+    """One host. Keys left out are observed or have the product's default."""
+
+    uri: str = Field(
+        default="", description="libvirt connection URI; needed unless the platform is simulated"
+    )
+    ssh: str = Field(
+        default="", description="`[user@]host[:port]` for ssh; taken from the URI where not given"
+    )
+    migration_address: str = Field(
+        default="", description="address on the migration network that others send VMs to"
+    )
+    memory_bytes: Size | None = Field(
+        default=None, description="memory that VMs may use, where the host can't be believed"
+    )
+    peer_uri: str = Field(
+        default="", description="how another host reaches this hypervisor, where not by `uri`"
+    )
+    fault_domain: str = Field(
+        default="", description="name of the rack, room or chassis it shares with others"
+    )
+    migration_speed: Rate | None = Field(
+        default=None, description="speed of the migration network, bits per second"
+    )
+    moves_out: int | None = Field(default=None, ge=1, description="live migrations out at once")
+    moves_in: int | None = Field(default=None, ge=1, description="live migrations in at once")
+
+
+class RawRules(Strict):
+    """What must hold in every intermediate state."""
+
+    anti_affinity: dict[str, Annotated[tuple[str, ...], Field(min_length=2)]] = Field(
+        default_factory=dict, description="rule name to the VMs that may never share a host"
+    )
+    pins: dict[str, Names] = Field(default_factory=dict, description="VM to the hosts that it may run on")
+    memory_ceiling: float = Field(
+        default=0.90, gt=0, le=1, description="largest share of a host's memory that VMs may hold"
+    )
+    reserve_hosts: int = Field(
+        default=1,
+        ge=0,
+        description="hosts that may be lost, those in maintenance apart, with all VMs still fitting",
+    )
+
+
+_AT_LEAST_ONE = {"move_attempts", "moves_at_once", "call_attempts", "move_timeout_factor"}
+
+
+def _number(name: str, default: float) -> Any:
+    """A number of the policy with its lower limit."""
+    if name == "tick_seconds":
+        return Field(default=default, gt=0)
+    return Field(default=default, ge=1 if name in _AT_LEAST_ONE else 0)
+
+
+def _policy_model() -> type[Strict]:
+    """One optional key for each field of `model.policy.Policy`; numbers may not be negative."""
+    hints = get_type_hints(Policy)
+    keys: dict[str, Any] = {}
+    for each in fields(Policy):
+        kind = hints[each.name]
+        assert each.default is not MISSING, each.name
+        keys[each.name] = (kind, _number(each.name, each.default) if kind in (int, float) else each.default)
+    model: type[Strict] = create_model("RawPolicy", __base__=Strict, __doc__=Policy.__doc__, **keys)
+    return model
+
+
+if TYPE_CHECKING:
+
+    class RawPolicy(Strict): ...
+
+else:
+    RawPolicy = _policy_model()
+
+
+class RawSim(Strict):
+    """A simulated cluster."""
+
+    world: str = Field(description="file that holds the simulated world, beside the config if not absolute")
+    seconds_per_second: float = Field(default=1.0, gt=0, description="simulated seconds in one real second")
+
+
+class RawCluster(Strict):
+    """One cluster."""
+
+    platform: Literal["libvirt", "simulated"] = Field(description="what runs the VMs")
+    hosts: dict[str, RawHost] = Field(default_factory=dict, description="host name to host")
+    ssh_config: str | None = Field(
+        default=None, description="file for `ssh -F`, beside the config if not absolute"
+    )
+    shared_paths: tuple[str, ...] = Field(
+        default=(), description="folders whose files are the same on every host"
+    )
+    rules: RawRules = Field(
+        default_factory=RawRules,
+        description="what must always hold",
+    )
+    policy: RawPolicy = Field(default_factory=RawPolicy, description="how careful a run is")
+    simulated: RawSim | None = Field(default=None, description="only with `platform: simulated`")
+
+
+class RawConfig(Strict):
+    """A Standfast config."""
+
+    clusters: Annotated[dict[str, RawCluster], Field(min_length=1)] = Field(
+        description="cluster name to cluster"
+    )

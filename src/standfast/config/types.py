@@ -1,0 +1,124 @@
+"""What a config says, as frozen values: sizes are bytes, speeds bits per second, paths absolute."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from standfast.model.errors import ConfigError
+from standfast.model.policy import Policy
+
+PlatformName = Literal["libvirt", "simulated"]
+
+
+@dataclass(frozen=True, slots=True)
+class HostConfig:
+    """One host as declared. What is None is observed, or has the product's default."""
+
+    name: str
+    uri: str = ""
+    """libvirt connection URI; empty for a simulated host."""
+    ssh: str = ""
+    """`[user@]host[:port]` for the system's ssh; taken from the URI where not given."""
+    migration_address: str = ""
+    """Address on the migration network; empty: the platform chooses."""
+    memory_bytes: int | None = None
+    peer_uri: str = ""
+    """How another host reaches this one's hypervisor; empty: the same as `uri`."""
+    fault_domain: str = ""
+    migration_bits_per_second: int | None = None
+    moves_out: int | None = None
+    moves_in: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RulesConfig:
+    """Rules by name, as written; `standfast.config.rules.resolve` turns names into ids."""
+
+    anti_affinity: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Rule name to VM names (or UUIDs)."""
+    pins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """VM name (or UUID) to host names."""
+    memory_ceiling: float = 0.90
+    reserve_hosts: int = 1
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """`anti_affinity.NAME`, `pins.VM` to `file:line`, for errors found when names are resolved."""
+
+
+@dataclass(frozen=True, slots=True)
+class SimConfig:
+    """A simulated cluster: where its world is kept, so that several processes see the same one."""
+
+    world: Path
+    seconds_per_second: float = 1.0
+    """How many of its seconds pass in one of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterConfig:
+    """One cluster."""
+
+    name: str
+    platform: PlatformName
+    hosts: tuple[HostConfig, ...] = ()
+    ssh_config: Path | None = None
+    shared_paths: tuple[str, ...] = ()
+    """Folders whose files every host sees as the same bytes."""
+    rules: RulesConfig = field(default_factory=RulesConfig)
+    policy: Policy = field(default_factory=Policy)
+    simulated: SimConfig | None = None
+    origin: str = field(default="", compare=False)
+    """`file:line` where it is declared."""
+
+    def only(self, names: tuple[str, ...]) -> ClusterConfig:
+        """The same cluster with these hosts alone. Raises ConfigError for a name it has not."""
+        known = {host.name for host in self.hosts}
+        for name in names:
+            if name not in known:
+                raise ConfigError(
+                    "host_unknown",
+                    f"cluster {self.name!r} has no host {name!r}",
+                    where=self.origin,
+                    do=nearest(name, known, "Its hosts are"),
+                )
+        return replace(self, hosts=tuple(host for host in self.hosts if host.name in names))
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A whole file."""
+
+    path: Path
+    clusters: Mapping[str, ClusterConfig]
+
+    def cluster(self, name: str | None) -> ClusterConfig:
+        """The cluster of that name, or the only one. Raises ConfigError."""
+        if name is None and len(self.clusters) == 1:
+            return next(iter(self.clusters.values()))
+        if name is None:
+            raise ConfigError(
+                "cluster_not_said",
+                "the config has several clusters",
+                where=str(self.path),
+                do=f"Say which with --cluster: {', '.join(self.clusters)}.",
+            )
+        if name not in self.clusters:
+            raise ConfigError(
+                "cluster_unknown",
+                f"there is no cluster {name!r}",
+                where=str(self.path),
+                do=nearest(name, self.clusters, "Its clusters are"),
+            )
+        return self.clusters[name]
+
+
+def nearest(word: str, known: Mapping[str, object] | set[str], otherwise: str) -> str:
+    """`Did you mean 'uri'?`, or all valid words behind `otherwise`."""
+    import difflib
+
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    if close:
+        return f"Did you mean {close[0]!r}?"
+    return f"{otherwise}: {', '.join(sorted(known))}." if known else ""
