@@ -102,6 +102,7 @@ class HostFacts:
     boot_id: str
     uptime_seconds: float
     epoch: int = 0  # the highest controller epoch the host has seen
+    cordoned_by: str | None = None  # who the cordon flag on the host names (a run id); None: no cordon
     system_state: str = ""  # systemctl is-system-running
     failed_units: tuple[str, ...] = ()
     kernel: str = ""
