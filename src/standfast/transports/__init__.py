@@ -1,0 +1,1 @@
+"""How a word reaches a machine. Imports nothing of ours but the error types."""
