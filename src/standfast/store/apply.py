@@ -1,0 +1,172 @@
+"""Changes to statements, inside the writer's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Table, and_, insert, select, update
+
+from standfast.model.errors import RefusedError
+from standfast.model.ids import RunId
+from standfast.model.plan import Plan
+from standfast.model.run import ENDED_STATES, HostRow, Phase, RunState
+from standfast.store import rows, schema
+from standfast.store.changes import (
+    Change,
+    GiveJournal,
+    HandleCommand,
+    NewEvent,
+    PutHost,
+    PutMove,
+    PutRun,
+    TakeJournal,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """One transaction's writes to one run. `now` is Unix seconds."""
+
+    connection: Connection
+    run: RunId
+    cluster: str
+    now: float
+
+    def apply(self, change: Change) -> None:
+        """Raises RefusedError for a run that has ended or that a newer release has in its hands."""
+        match change:
+            case PutHost(row):
+                self.put(schema.host, {"host": row.host}, rows.host_values(row))
+            case PutMove(row):
+                self.put(schema.move, {"id": row.id}, rows.move_values(row))
+            case PutRun():
+                self._put_run(change)
+            case TakeJournal():
+                self._take(change)
+            case GiveJournal():
+                self._give(change)
+            case HandleCommand():
+                self._handle(change)
+
+    def record(self, events: Sequence[NewEvent]) -> None:
+        """Append the events, in order, as of now."""
+        if events:
+            self.connection.execute(insert(schema.event), [self._event(event) for event in events])
+
+    def put(self, table: Table, key: dict[str, str], values: dict[str, Any]) -> None:
+        """Update the run's row of that key, or add it."""
+        key = {"run": self.run, **key}
+        found = and_(*(table.c[name] == value for name, value in key.items()))
+        if self.connection.execute(update(table).where(found).values(values)).rowcount == 0:
+            self.connection.execute(insert(table).values(**key, cluster=self.cluster, **values))
+
+    def _event(self, event: NewEvent) -> dict[str, Any]:
+        return {
+            "run": self.run,
+            "cluster": self.cluster,
+            "at": self.now,
+            "kind": event.kind,
+            "host": event.host,
+            "vm": event.vm,
+            "text": event.text,
+            "data": rows.text_of(event.data),
+            "actor": event.actor,
+        }
+
+    def _put_run(self, change: PutRun) -> None:
+        table = schema.run
+        state = self.connection.execute(
+            select(table.c.state).where(table.c.id == self.run).with_for_update()
+        ).scalar_one()
+        if not rows.knows_state(state):
+            if change.state is RunState.HELD:
+                return  # that is what it is taken for; the newer release's word stays
+            if change.state is not RunState.ABANDONED:
+                raise _unknown_state(self.run, state)
+        elif state in ENDED_STATES and state != change.state:
+            raise run_ended(self.run, state)
+        ended_at = None
+        if change.state in ENDED_STATES:
+            ended_at = self.now if change.ended_at is None else change.ended_at
+        reason = None if change.reason is None else rows.text_of(change.reason)
+        values = {"state": str(change.state), "reason": reason, "ended_at": ended_at}
+        self.connection.execute(update(table).where(table.c.id == self.run).values(values))
+
+    def _borrowed(self, change: TakeJournal | GiveJournal) -> Any:
+        table = schema.journal
+        return and_(
+            table.c.run == self.run,
+            table.c.host == change.host,
+            table.c.kind == change.kind,
+            table.c.name == change.name,
+            table.c.given_back_at.is_(None),
+        )
+
+    def _take(self, change: TakeJournal) -> None:
+        table = schema.journal
+        if self.connection.execute(select(table.c.id).where(self._borrowed(change))).first() is None:
+            values = {
+                "run": self.run,
+                "cluster": self.cluster,
+                "host": change.host,
+                "kind": change.kind,
+                "name": change.name,
+                "before": rows.text_of(change.before),
+                "taken_at": self.now,
+            }
+            self.connection.execute(insert(table).values(values))
+
+    def _give(self, change: GiveJournal) -> None:
+        statement = update(schema.journal).where(self._borrowed(change))
+        self.connection.execute(statement.values(given_back_at=self.now))
+
+    def _handle(self, change: HandleCommand) -> None:
+        table = schema.command
+        waiting = and_(table.c.id == change.id, table.c.run == self.run, table.c.handled_at.is_(None))
+        statement = update(table).where(waiting)
+        self.connection.execute(statement.values(handled_at=self.now, outcome=change.outcome))
+
+
+def create_run(
+    connection: Connection, run: RunId, plan: Plan, plan_digest: str, approved_by: str, now: float
+) -> None:
+    """Add a run, its plan, its hosts and the event `run_created`. Raises IntegrityError for a second active
+    run of the cluster."""
+    writing = Writing(connection, run, plan.cluster, now)
+    first = {
+        "id": run,
+        "cluster": plan.cluster,
+        "state": RunState.RUNNING.value,
+        "plan_digest": plan_digest,
+        "approved_by": approved_by,
+        "created_at": now,
+    }
+    connection.execute(insert(schema.run).values(first))
+    writing.put(schema.plan, {}, {"body": rows.text_of(plan)})
+    for position, step in enumerate(plan.steps):
+        writing.apply(PutHost(HostRow(step.host, step.name, position, Phase.PLANNED, since=now)))
+    data = {"plan_digest": plan_digest, "hosts": len(plan.steps), "moves": len(plan.moves)}
+    text = f"Run of {data['hosts']} hosts and {data['moves']} moves created, approved by {approved_by}."
+    writing.record([NewEvent("run_created", text, data=data, actor=approved_by)])
+
+
+def run_ended(run: str, state: str) -> RefusedError:
+    return RefusedError(
+        "run_ended",
+        "the run has ended",
+        where=f"run {run}",
+        why=f"it is {state}",
+        do="Plan and apply a new run.",
+    )
+
+
+def _unknown_state(run: str, state: str) -> RefusedError:
+    return RefusedError(
+        "run_state_unknown",
+        "the run's state may not be changed by this release",
+        where=f"run {run}",
+        why=f"a newer one wrote {state!r}",
+        do="Use the newer release, or abandon the run.",
+    )

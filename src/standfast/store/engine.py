@@ -1,0 +1,152 @@
+"""Opening a store: made whole or not at all, migrated after a backup, refused where it isn't what we know."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from ulid import ULID
+
+from standfast.model.errors import FileFormatError, OutsideError, StandfastError
+from standfast.store import migrate, sqlite
+from standfast.store.schema import HEAD, REVISIONS
+
+
+class Database:
+    """Transactions on one store. Safe to use from several threads; each transaction has a connection."""
+
+    def __init__(self, engine: Engine, path: Path) -> None:
+        self.path = path
+        self.engine = engine
+        self._writer = engine.execution_options(**{sqlite.WRITE_OPTION: True})
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One consistent view of all tables. Raises StandfastError where the file can't be used."""
+        with self._explained(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction that holds the write lock from its beginning: all of it is kept, or nothing.
+
+        Raises StandfastError where the file can't be written, and lets IntegrityError through.
+        """
+        with self._explained(), self._writer.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except IntegrityError:
+            raise
+        except DBAPIError as error:
+            raise sqlite.explain(error.orig, self.path) from error
+
+
+def open_database(path: Path, *, read_only: bool) -> Database:
+    """The store at that path, made or migrated if need be. Raises StandfastError with a sentence; a file that
+    is refused is left as it was."""
+    try:
+        _ready(path, read_only=read_only)
+    except OSError as error:
+        raise OutsideError(
+            "store_unopened",
+            "can't use the store",
+            where=str(path),
+            why=error.strerror or str(error),
+            do="Check its directory, the rights there and the space on its disk.",
+        ) from error
+    except sqlite3.Error as error:
+        raise sqlite.explain(error, path) from error
+    return Database(sqlite.engine(path, read_only=read_only), path)
+
+
+def _ready(path: Path, *, read_only: bool) -> None:
+    if not path.exists():
+        if read_only:
+            raise _absent(path)
+        _create(path)
+    found = sqlite.revision(path)
+    if found == HEAD:
+        return
+    if found not in REVISIONS:
+        raise _newer(path, found)
+    if read_only:
+        raise _older(path, found)
+    _migrate(path)
+
+
+def _create(path: Path) -> None:
+    """Build it under another name and link it into place: whoever comes second finds a complete store."""
+    if not path.parent.exists():
+        path.parent.mkdir(mode=0o700, parents=True)
+    draft = path.with_name(f".{path.name}.{ULID()}.new")
+    try:
+        sqlite.make_file(draft)
+        database = Database(sqlite.engine(draft, read_only=False), path)
+        try:
+            with database.writing() as connection:
+                migrate.upgrade(connection)
+        finally:
+            database.close()
+        try:
+            path.hardlink_to(draft)
+        except FileExistsError:
+            return
+        sqlite.sync_directory(path.parent)
+    finally:
+        for leftover in (draft, Path(f"{draft}-wal"), Path(f"{draft}-shm")):
+            leftover.unlink(missing_ok=True)
+
+
+def _migrate(path: Path) -> None:
+    """Back up, then migrate, with the write lock held over both so that the copy misses nothing."""
+    database = Database(sqlite.engine(path, read_only=False), path)
+    try:
+        with database.writing() as connection:
+            found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one()
+            if found == HEAD:
+                return  # another process was faster
+            sqlite.back_up(path, path.with_name(f"{path.name}.before-{HEAD}"))
+            migrate.upgrade(connection)
+    finally:
+        database.close()
+
+
+def _absent(path: Path) -> StandfastError:
+    return OutsideError(
+        "store_absent",
+        "there is no store",
+        where=str(path),
+        why="nothing has been run from here yet",
+        do="Check where the state is kept.",
+    )
+
+
+def _newer(path: Path, found: str) -> StandfastError:
+    return FileFormatError(
+        "store_newer",
+        "the store was written by a newer release",
+        where=str(path),
+        why=f"its schema is {found}, this release knows {', '.join(REVISIONS)}",
+        do="It was left as it was. Use the newer release, or put back the backup made before the upgrade.",
+    )
+
+
+def _older(path: Path, found: str) -> StandfastError:
+    return FileFormatError(
+        "store_older",
+        "the store was written by an older release",
+        where=str(path),
+        why=f"its schema is {found}, this release reads {HEAD}",
+        do="It is migrated when `standfast serve` or any writing command opens it.",
+    )

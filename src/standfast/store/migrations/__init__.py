@@ -1,0 +1,1 @@
+"""Schema migrations, run by `standfast.store.migrate`. Each is frozen once released."""

@@ -1,0 +1,168 @@
+"""What is read of runs: one query per table whatever a run's size, inside the caller's transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select
+
+from standfast.model.errors import RefusedError
+from standfast.model.ids import RunId
+from standfast.model.plan import Plan
+from standfast.model.run import CommandRow, EventRow, HostRow, JournalRow, MoveRow, Phase, Run, RunState
+from standfast.store import rows, schema
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """One line of a list of runs. Times are Unix seconds; `hosts_done` counts the phase `done` only."""
+
+    id: RunId
+    cluster: str
+    state: RunState
+    created_at: float
+    ended_at: float | None
+    hosts_total: int
+    hosts_done: int
+    approved_by: str
+
+
+def run(connection: Connection, id: RunId, plan: Plan) -> Run:
+    """The run with all of its rows. Raises RefusedError("run_unknown"), FileFormatError("row_unreadable")."""
+    row = connection.execute(select(schema.run).where(schema.run.c.id == id)).one_or_none()
+    if row is None:
+        raise run_unknown(id)
+    why = rows.why_held(row.state, plan)
+    return Run(
+        id=id,
+        cluster=row.cluster,
+        state=RunState(row.state) if why is None else RunState.HELD,
+        plan=plan,
+        plan_digest=row.plan_digest,
+        approved_by=row.approved_by,
+        created_at=row.created_at,
+        hosts=_hosts(connection, id),
+        moves=_moves(connection, id),
+        journal=_journal(connection, id),
+        commands=_commands(connection, id),
+        reason=why or rows.reason_of(row.reason, f"run {id}"),
+        ended_at=row.ended_at,
+    )
+
+
+def plan(connection: Connection, run: RunId) -> Plan:
+    """The run's plan. Raises RefusedError("run_unknown"), FileFormatError("row_unreadable")."""
+    table = schema.plan.c
+    body = connection.execute(select(table.body).where(table.run == run)).scalar_one_or_none()
+    if body is None:
+        raise run_unknown(run)
+    return rows.plan_of(body, f"plan of run {run}")
+
+
+def cluster_of(connection: Connection, run: RunId) -> str:
+    """The cluster of the run. Raises RefusedError("run_unknown")."""
+    table = schema.run.c
+    cluster = connection.execute(select(table.cluster).where(table.id == run)).scalar_one_or_none()
+    if cluster is None:
+        raise run_unknown(run)
+    return str(cluster)
+
+
+def active(connection: Connection, cluster: str | None = None) -> tuple[RunId, ...]:
+    """Runs that have not ended, oldest first."""
+    table = schema.run.c
+    query = select(table.id).where(table.ended_at.is_(None)).order_by(table.created_at, table.id)
+    if cluster is not None:
+        query = query.where(table.cluster == cluster)
+    return tuple(RunId(id) for id in connection.execute(query).scalars())
+
+
+def summaries(connection: Connection, cluster: str | None) -> tuple[RunSummary, ...]:
+    """All runs, of one cluster or of all, newest first."""
+    table, host = schema.run.c, schema.host.c
+    total = select(func.count()).where(host.run == table.id)
+    done = total.where(host.phase == Phase.DONE.value)
+    query = select(
+        *(table.id, table.cluster, table.state, table.created_at, table.ended_at, table.approved_by),
+        total.scalar_subquery().label("total"),
+        done.scalar_subquery().label("done"),
+    ).order_by(table.created_at.desc(), table.id.desc())
+    if cluster is not None:
+        query = query.where(table.cluster == cluster)
+    return tuple(
+        RunSummary(
+            id=RunId(row.id),
+            cluster=row.cluster,
+            state=rows.state_of(row.state),
+            created_at=row.created_at,
+            ended_at=row.ended_at,
+            hosts_total=row.total,
+            hosts_done=row.done,
+            approved_by=row.approved_by,
+        )
+        for row in connection.execute(query)
+    )
+
+
+def find(connection: Connection, prefix: str) -> RunId:
+    """The one run whose id begins so, in either case; `last` is the newest.
+
+    Raises RefusedError("run_unknown", "run_ambiguous").
+    """
+    table = schema.run.c
+    query = select(table.id).order_by(table.created_at.desc(), table.id.desc()).limit(2)
+    if prefix != "last":
+        query = query.where(func.lower(table.id).startswith(prefix.lower(), autoescape=True))
+    found = connection.execute(query).scalars().all()
+    if not found:
+        raise run_unknown(prefix)
+    if prefix != "last" and len(found) > 1 and prefix not in found:
+        raise RefusedError(
+            "run_ambiguous",
+            f"several runs begin with {prefix!r}",
+            why=f"{found[0]} and {found[1]} do",
+            do="Write more of the id, or `last`.",
+        )
+    return RunId(prefix if prefix in found else found[0])
+
+
+def events(connection: Connection, run: RunId, after: int) -> tuple[EventRow, ...]:
+    """The run's events with an id above `after`, in order."""
+    table = schema.event
+    query = select(table).where(table.c.run == run, table.c.id > after).order_by(table.c.id)
+    return tuple(rows.event_row(run, row) for row in connection.execute(query))
+
+
+def _hosts(connection: Connection, run: RunId) -> tuple[HostRow, ...]:
+    table = schema.host.c
+    query = select(*rows.HOST_COLUMNS).where(table.run == run).order_by(table.position, table.host)
+    return tuple(rows.host_row(*row) for row in connection.execute(query))
+
+
+def _moves(connection: Connection, run: RunId) -> tuple[MoveRow, ...]:
+    table = schema.move.c
+    query = select(*rows.MOVE_COLUMNS).where(table.run == run).order_by(table.started_at, table.id)
+    return tuple(rows.move_row(*row) for row in connection.execute(query))
+
+
+def _journal(connection: Connection, run: RunId) -> tuple[JournalRow, ...]:
+    table = schema.journal
+    query = select(table).where(table.c.run == run).order_by(table.c.id)
+    return tuple(rows.journal_row(run, row) for row in connection.execute(query))
+
+
+def _commands(connection: Connection, run: RunId) -> tuple[CommandRow, ...]:
+    table = schema.command
+    query = select(table).where(table.c.run == run, table.c.handled_at.is_(None)).order_by(table.c.id)
+    found = (rows.command_row(run, row) for row in connection.execute(query))
+    return tuple(row for row in found if row is not None)
+
+
+def run_unknown(run: str) -> RefusedError:
+    return RefusedError(
+        "run_unknown",
+        "there is no such run",
+        where=f"run {run}",
+        why="the store holds none of that id" if run != "last" else "the store holds none yet",
+        do="See them with `standfast run list`.",
+    )

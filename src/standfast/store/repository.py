@@ -1,0 +1,185 @@
+"""The store as the rest of the product sees it: runs in, runs out, one writer at a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from standfast.model.errors import RefusedError
+from standfast.model.ids import RunId
+from standfast.model.plan import Plan
+from standfast.model.run import EventRow, Run, Verb
+from standfast.store import apply, queries, rows, schema
+from standfast.store import lease as leases
+from standfast.store.changes import Change, NewEvent
+from standfast.store.engine import Database, open_database
+from standfast.store.lease import Lease
+from standfast.store.queries import RunSummary
+
+LEASE_SECONDS = 20.0
+_PLANS_KEPT = 16
+
+
+class Store:
+    """One store. Synchronous; safe to use from several threads and beside other processes.
+
+    Every method may raise StandfastError where the file can't be read or written. Times are Unix seconds.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._plans: dict[str, Plan] = {}
+
+    @classmethod
+    def open(cls, path: Path, *, read_only: bool = False) -> Store:
+        """The store in that file, made if it isn't there, migrated (after a backup beside it) if it is older.
+
+        Raises FileFormatError for a newer, damaged or foreign file, which is left as it was, and OutsideError
+        where the directory or the disk does not let us. `read_only` neither makes nor migrates.
+        """
+        return cls(open_database(path, read_only=read_only))
+
+    def close(self) -> None:
+        self._database.close()
+
+    def run(self, run: RunId) -> Run:
+        """The run with all of its rows, as of one instant.
+
+        A state or plan version that this release doesn't know reads as HELD with the reason `unknown_phase`; a
+        host's phase is passed on as it is. Raises RefusedError("run_unknown"), FileFormatError("row_unreadable").
+        """
+        with self._database.reading() as connection:
+            return queries.run(connection, run, self._plan(connection, run))
+
+    def runs(self, cluster: str | None = None) -> tuple[RunSummary, ...]:
+        """All runs, of one cluster or of all, newest first."""
+        with self._database.reading() as connection:
+            return queries.summaries(connection, cluster)
+
+    def find_run(self, prefix: str) -> RunId:
+        """The one run whose id begins so, in either case; `last` is the newest.
+
+        Raises RefusedError("run_unknown", "run_ambiguous").
+        """
+        with self._database.reading() as connection:
+            return queries.find(connection, prefix)
+
+    def active_runs(self) -> tuple[RunId, ...]:
+        """Runs that have not ended, oldest first."""
+        with self._database.reading() as connection:
+            return queries.active(connection)
+
+    def events(self, run: RunId, after: int = 0) -> tuple[EventRow, ...]:
+        """The run's events with an id above `after`, in order; none if there is no such run."""
+        with self._database.reading() as connection:
+            return queries.events(connection, run, after)
+
+    def create_run(self, run: RunId, plan: Plan, plan_digest: str, approved_by: str, now: float) -> Run:
+        """A new run of the plan: its rows, all hosts planned, and the event `run_created`, or nothing.
+
+        Raises RefusedError("run_active") if the cluster has a run that has not ended, also where two come at
+        once.
+        """
+        try:
+            with self._database.writing() as connection:
+                apply.create_run(connection, run, plan, plan_digest, approved_by, now)
+        except IntegrityError:
+            self._refuse_second(plan.cluster)
+            raise
+        return self.run(run)
+
+    def command(self, run: RunId, verb: Verb, actor: str, now: float) -> int:
+        """Leave an operator's word for the next tick; returns its id.
+
+        Raises RefusedError("run_unknown", "run_ended").
+        """
+        table = schema.run
+        with self._database.writing() as connection:
+            row = connection.execute(select(table).where(table.c.id == run).with_for_update()).one_or_none()
+            if row is None:
+                raise queries.run_unknown(run)
+            if row.ended_at is not None:
+                raise apply.run_ended(run, row.state)
+            word = {"verb": str(verb), "actor": actor, "at": now, "outcome": ""}
+            statement = insert(schema.command).values(run=run, cluster=row.cluster, **word)
+            return int(connection.execute(statement.returning(schema.command.c.id)).scalar_one())
+
+    def take_lease(self, holder: str, now: float, ttl_seconds: float = LEASE_SECONDS) -> Lease | None:
+        """The right to write, with an epoch above every one before; None while another holder's is valid."""
+        with self._database.writing() as connection:
+            return leases.take(connection, holder, now, ttl_seconds)
+
+    def renew_lease(self, lease: Lease, now: float) -> Lease:
+        """As long again as it was taken for, from now on. Raises LeaseLostError."""
+        with self._database.writing() as connection:
+            return leases.renew(connection, lease, now)
+
+    def release_lease(self, lease: Lease) -> None:
+        """Let it go; nothing happens if it is no longer ours."""
+        with self._database.writing() as connection:
+            leases.release(connection, lease)
+
+    def lease(self) -> Lease | None:
+        """The lease as last taken, expired or not; None if it was never taken, or was released."""
+        with self._database.reading() as connection:
+            return leases.current(connection)
+
+    def write(
+        self, epoch: int, run: RunId, changes: Sequence[Change], events: Sequence[NewEvent], now: float
+    ) -> None:
+        """All changes in order and their events, in one transaction, or nothing.
+
+        Raises LeaseLostError if the epoch isn't the lease's, RefusedError("run_unknown", "run_ended",
+        "run_state_unknown").
+        """
+        with self._database.writing() as connection:
+            writing = self._writing(connection, epoch, run, now)
+            for change in changes:
+                writing.apply(change)
+            writing.record(events)
+
+    def publish(self, epoch: int, run: RunId, data: dict[str, Any], now: float) -> None:
+        """What the live page shows between events; overwrites what was there.
+
+        Raises LeaseLostError, RefusedError("run_unknown").
+        """
+        with self._database.writing() as connection:
+            values = {"data": rows.text_of(data), "at": now}
+            self._writing(connection, epoch, run, now).put(schema.live, {}, values)
+
+    def published(self, run: RunId) -> tuple[dict[str, Any], float] | None:
+        """What was published last, and when; None if nothing was."""
+        table = schema.live.c
+        with self._database.reading() as connection:
+            row = connection.execute(select(table.data, table.at).where(table.run == run)).one_or_none()
+        return None if row is None else (json.loads(row.data), row.at)
+
+    def _writing(self, connection: Connection, epoch: int, run: RunId, now: float) -> apply.Writing:
+        leases.guard(connection, epoch)
+        return apply.Writing(connection, run, queries.cluster_of(connection, run), now)
+
+    def _plan(self, connection: Connection, run: RunId) -> Plan:
+        """Plans never change, and reading one of 5,000 moves takes longer than all the rest."""
+        plan = self._plans.get(run)
+        if plan is None:
+            plan = queries.plan(connection, run)
+            if len(self._plans) >= _PLANS_KEPT:
+                self._plans.clear()
+            self._plans[run] = plan
+        return plan
+
+    def _refuse_second(self, cluster: str) -> None:
+        with self._database.reading() as connection:
+            active = queries.active(connection, cluster)
+        if active:
+            raise RefusedError(
+                "run_active",
+                f"cluster {cluster} has a run that has not ended",
+                why=f"run {active[0]} is still active",
+                do="Wait for its end, or cancel or abandon it.",
+            )

@@ -1,0 +1,172 @@
+"""All that is SQLite's own: how a file is looked at, opened, locked, backed up, and what its errors mean.
+
+A file that might be open in this process is never opened by anything but SQLite: closing any other descriptor
+of it would drop SQLite's POSIX locks.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.pool import QueuePool
+
+from standfast.model.errors import FileFormatError, OutsideError, StandfastError
+
+BUSY_SECONDS = 30.0
+"""How long a writer waits for another one."""
+
+APPLICATION_ID = 0x53744673  # "StFs"; says in the file's header whose it is
+WRITE_OPTION = "standfast_write"
+
+_ANEW = "Put a backup in its place, or move it away to begin with an empty store."
+
+
+def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
+    """A connection to a file that is there; never makes one. Raises sqlite3.Error."""
+    mode = "ro" if read_only else "rw"
+    return sqlite3.connect(
+        f"file:{quote(str(path.absolute()))}?mode={mode}",
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,  # transactions begin where we say so
+        check_same_thread=False,  # the pool hands a connection to one thread at a time
+    )
+
+
+def engine(path: Path, *, read_only: bool) -> Engine:
+    """An engine over the file: its transactions are snapshots, or writers from their beginning."""
+
+    def creator() -> sqlite3.Connection:
+        connection = connect(path, read_only=read_only)
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = FULL")
+        return connection
+
+    made = create_engine("sqlite://", creator=creator, poolclass=QueuePool, pool_size=5, max_overflow=-1)
+    event.listen(made, "begin", _begin)
+    return made
+
+
+def _begin(connection: Connection) -> None:
+    # A reader that becomes a writer gets SQLITE_BUSY at once, without waiting, if somebody wrote since.
+    write = connection.get_execution_options().get(WRITE_OPTION, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def make_file(path: Path) -> None:
+    """An empty database with our mark, readable by its owner only. Raises OSError or sqlite3.Error."""
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    with closing(connect(path, read_only=False)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+def revision(path: Path) -> str:
+    """The schema revision of a store. Raises FileFormatError if the file is none; it is left as it was."""
+    try:
+        with closing(connect(path, read_only=True)) as connection:
+            if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+                raise _not_ours(path, "it belongs to another program, or is empty")
+            verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if verdict != "ok":
+                raise _damaged(path, verdict)
+            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
+    if row is None:
+        raise _damaged(path, "it does not say which schema it has")
+    return str(row[0])
+
+
+def back_up(path: Path, copy: Path) -> None:
+    """A complete copy as of now, through SQLite's backup API; whole or not there at all.
+
+    Raises OSError or sqlite3.Error.
+    """
+    part = copy.with_name(copy.name + ".part")
+    part.unlink(missing_ok=True)
+    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    with closing(connect(path, read_only=True)) as source, closing(connect(part, read_only=False)) as target:
+        source.backup(target)
+    part.replace(copy)
+    sync_directory(copy.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make new names in it survive a power cut."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def append_only(table: str) -> tuple[str, ...]:
+    """Statements that make SQLite refuse every change to a row of the table."""
+    return tuple(
+        f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
+        f"BEGIN SELECT RAISE(ABORT, '{table} rows are append-only'); END"
+        for verb in ("UPDATE", "DELETE")
+    )
+
+
+def set_once(table: str, column: str, fixed: tuple[str, ...]) -> tuple[str, ...]:
+    """Statements that make SQLite refuse every change but one: `column` may go from NULL to a value."""
+    same = " AND ".join(f"NEW.{name} IS OLD.{name}" for name in fixed)
+    allowed = f"OLD.{column} IS NULL AND NEW.{column} IS NOT NULL AND {same}"
+    said = f"{table} rows are append-only but for {column}, once"
+    return (
+        f"CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} WHEN NOT ({allowed}) "
+        f"BEGIN SELECT RAISE(ABORT, '{said}'); END",
+        f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} BEGIN SELECT RAISE(ABORT, '{said}'); END",
+    )
+
+
+def explain(error: BaseException | None, path: Path) -> StandfastError:
+    """What an error of SQLite means to an operator."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_NOTADB:
+        return _not_ours(path, "it is no database")
+    if code == sqlite3.SQLITE_CORRUPT:
+        return _damaged(path, str(error))
+    if code == sqlite3.SQLITE_FULL:
+        return _outside("store_full", path, "no space is left on its disk", "Free some, then go on.")
+    if code == sqlite3.SQLITE_READONLY:
+        return _outside(
+            "store_read_only", path, "it is read-only here", "Check its owner and its file system."
+        )
+    if code == sqlite3.SQLITE_CANTOPEN:
+        return _outside("store_unopened", path, "it or its directory can't be opened", "Check its rights.")
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        why = f"another process has held it for {BUSY_SECONDS:.0f} s"
+        return _outside("store_busy", path, why, "See who has it open, e.g. with `fuser`.")
+    return _outside("store_failed", path, str(error), "Check its disk and its rights.")
+
+
+def _outside(code: str, path: Path, why: str, do: str) -> OutsideError:
+    return OutsideError(code, "can't use the store", where=str(path), why=why, do=do)
+
+
+def _not_ours(path: Path, why: str) -> FileFormatError:
+    return FileFormatError(
+        "store_foreign",
+        "this file is no Standfast store",
+        where=str(path),
+        why=why,
+        do=f"It was left alone. {_ANEW}",
+    )
+
+
+def _damaged(path: Path, why: str) -> FileFormatError:
+    return FileFormatError(
+        "store_damaged",
+        "the store is damaged",
+        where=str(path),
+        why=why,
+        do=f"It was left as it was. {_ANEW}",
+    )
