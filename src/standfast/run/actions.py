@@ -1,0 +1,123 @@
+"""What `decide` may answer: rows to write first, then at most one call to the outside.
+
+The rows of an action are committed before its call is made, so that whoever takes over after a death
+finds what was meant. A call may fail, act and fail, or act without an answer: the next observation tells.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from standfast.model.hostwork import Setting, WorkOrder
+from standfast.model.ids import HostId
+from standfast.model.moves import MoveOrder
+from standfast.store.changes import Change, NewEvent
+
+CallKey = tuple[str, str]
+"""(what, whom): one call of a key is under way at most."""
+
+
+class Question(StrEnum):
+    """A question to a host whose answer takes a while; asking changes nothing there."""
+
+    SCAN = "scan"
+    HEALTH = "health"
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    host: HostId
+    question: Question
+
+    @property
+    def key(self) -> CallKey:
+        return (self.question, self.host)
+
+
+@dataclass(frozen=True, slots=True)
+class Cordon:
+    host: HostId
+
+    @property
+    def key(self) -> CallKey:
+        return ("cordon", self.host)
+
+
+@dataclass(frozen=True, slots=True)
+class Uncordon:
+    host: HostId
+
+    @property
+    def key(self) -> CallKey:
+        return ("uncordon", self.host)
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Start a named unit on a host; the host refuses a name that it has seen."""
+
+    order: WorkOrder
+
+    @property
+    def host(self) -> HostId:
+        return self.order.host
+
+    @property
+    def key(self) -> CallKey:
+        return (f"begin {self.order.kind}", self.order.host)
+
+
+@dataclass(frozen=True, slots=True)
+class StartMove:
+    order: MoveOrder
+
+    @property
+    def host(self) -> HostId:
+        return self.order.source
+
+    @property
+    def key(self) -> CallKey:
+        return ("move", self.order.id)
+
+
+@dataclass(frozen=True, slots=True)
+class CancelMove:
+    order: MoveOrder
+
+    @property
+    def host(self) -> HostId:
+        return self.order.source
+
+    @property
+    def key(self) -> CallKey:
+        return ("cancel move", self.order.id)
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBack:
+    setting: Setting
+
+    @property
+    def host(self) -> HostId:
+        return self.setting.host
+
+    @property
+    def key(self) -> CallKey:
+        return (f"give back {self.setting.name}", self.setting.host)
+
+
+Call = Ask | Cordon | Uncordon | Begin | StartMove | CancelMove | GiveBack
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One step: `changes` and `events` in one transaction, then `call`."""
+
+    changes: tuple[Change, ...] = ()
+    events: tuple[NewEvent, ...] = ()
+    call: Call | None = None
+
+
+WAIT = (Action(),)
+"""Not finished, and nothing to do about it now: content-free, so that it isn't taken for done."""

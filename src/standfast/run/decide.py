@@ -1,0 +1,92 @@
+"""What to do next, from rows and one observation. Pure: no I/O, no clock, no chance.
+
+Level-triggered: nothing is done because something was done before, only because the rows say what is meant
+and the observation says what is true. Called with the same input it gives the same answer, so a controller
+that died and came back goes on as if nothing had happened.
+
+Operators' words come first, then the judgement of moves under way, then each host by its phase, then the
+run as a whole. A round that changes rows that others depend on ends there; the loop comes straight back.
+"""
+
+from __future__ import annotations
+
+from standfast.model.reasons import Code, Reason
+from standfast.model.run import ENDED_PHASES, HostRow, Phase, Run, RunState
+from standfast.run import moving, operators, phases, spreading
+from standfast.run.actions import Action
+from standfast.run.seen import Seen, View
+from standfast.run.steps import failed_calls
+from standfast.store.changes import NewEvent, PutRun
+
+
+def decide(run: Run, seen: Seen, now: float) -> tuple[Action, ...]:
+    """The next actions, in order. Empty: nothing to do but wait, or the run has ended."""
+    if run.ended:
+        return ()
+    view = View.of(run, seen, now)
+    found = (
+        operators.take_up(view)
+        or _unknown_phase(view)
+        or moving.judge(view)
+        or moving.settle(view)
+        or _hosts(view) + _run(view)
+    )
+    return tuple(action for action in found if action != Action())
+
+
+def _unknown_phase(view: View) -> tuple[Action, ...]:
+    """A row that a newer release wrote is left alone, and the run waits for that release or an operator."""
+    known = set(Phase)
+    strange = [row for row in view.run.hosts if row.phase not in known]
+    if not strange or view.run.state is RunState.HELD:
+        return ()
+    row = strange[0]
+    reason = Reason(
+        Code.UNKNOWN_PHASE,
+        f"{row.name} is in phase {row.phase!r}, which this release does not know.",
+        "Go on with the release that began it, or abandon the run.",
+        host=row.host,
+    )
+    return (Action((PutRun(RunState.HELD, reason),), (NewEvent("run_held", str(reason), host=row.host),)),)
+
+
+def _hosts(view: View) -> tuple[Action, ...]:
+    """Each host by its phase, in order. A failed call is counted before anything else is tried."""
+    found: list[Action] = []
+    for row in sorted(view.run.hosts, key=lambda row: row.position):
+        if row.phase in ENDED_PHASES or row.phase not in phases.HANDLERS:
+            continue
+        found += failed_calls(view, row) or phases.HANDLERS[Phase(row.phase)](view, row)
+    return tuple(found)
+
+
+def _run(view: View) -> tuple[Action, ...]:
+    """The run as a whole: hold with its hosts, spread the VMs at the end, and end."""
+    run = view.run
+    held = [row for row in run.hosts if row.phase == Phase.HELD]
+    if held and run.state is RunState.RUNNING:
+        reason = held[0].reason
+        text = f"The run waits for an operator because of {', '.join(row.name for row in held)}."
+        return (Action((PutRun(RunState.HELD, reason),), (NewEvent("run_held", text),)),)
+    if any(row.phase not in ENDED_PHASES for row in run.hosts) or view.started:
+        return ()
+    if run.state is RunState.RUNNING:
+        return spreading.spread(view) or _end(view, run)
+    return _end(view, run) if run.state is RunState.CANCELLING else ()
+
+
+def _end(view: View, run: Run) -> tuple[Action, ...]:
+    """All hosts have ended and nothing is under way: say how it went."""
+    not_done: list[HostRow] = [row for row in run.hosts if row.phase != Phase.DONE]
+    if run.state is RunState.CANCELLING:
+        state = RunState.CANCELLED
+    else:
+        state = RunState.DEGRADED if not_done else RunState.COMPLETED
+    done = len(run.hosts) - len(not_done)
+    text = f"The run is {state}: {done} of {len(run.hosts)} hosts done."
+    if not_done:
+        text += " Not done: " + ", ".join(f"{row.name} ({row.phase})" for row in not_done) + "."
+    still = [entry for entry in run.journal if entry.given_back_at is None]
+    if still:
+        text += " Still changed: " + ", ".join(f"{entry.kind} {entry.name}" for entry in still) + "."
+    return (Action((PutRun(state, run.reason, ended_at=view.now),), (NewEvent("run_ended", text),)),)

@@ -1,0 +1,208 @@
+"""Evacuating a host: which VM next, where to, and what to do when one can't go."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from standfast.model.cluster import Snapshot, Vm
+from standfast.model.ids import HostId, MoveId, VmId
+from standfast.model.moves import Flight, Purpose
+from standfast.model.reasons import Code, Reason
+from standfast.model.run import ENDED_PHASES, HostRow, MoveRow, MoveState, Phase, RunState
+from standfast.plan import blockers, place
+from standfast.predict.precopy import predict_move
+from standfast.run import cordons
+from standfast.run.actions import WAIT, Action, StartMove
+from standfast.run.seen import View, order_of
+from standfast.run.steps import enter, hold_for
+from standfast.store.changes import Change, NewEvent, PutMove, TakeJournal
+
+
+def is_empty(view: View, row: HostRow) -> bool:
+    """No VM is active on the host, by the platform and by the host's own count, and none is under way."""
+    facts = view.facts(row)
+    return (
+        facts is not None
+        and facts.active_vms == 0
+        and not view.snapshot.vms_on(row.host)
+        and not any(row.host in (move.source, move.target) for move in view.started)
+    )
+
+
+def draining(view: View, row: HostRow) -> tuple[Action, ...]:
+    """Start moves as far as limits and rules allow, until the host is seen empty."""
+    if view.run.state is RunState.CANCELLING:
+        return cordons.give_back(view, row, Phase.ROLLED_BACK, "rolled back: the run was cancelled")
+    host = view.host(row)
+    if host is None:
+        return WAIT
+    if is_empty(view, row):
+        return (enter(view, row, Phase.EMPTY, "empty"),)
+    if not view.may_start:
+        return ()
+    back = cordons.put_up(view, row)
+    return back or _start_moves(view, row)
+
+
+def _start_moves(view: View, row: HostRow) -> tuple[Action, ...]:
+    """As many moves as may begin now; each one counts for the next. Held when one can't go at all."""
+    found: list[Action] = []
+    snapshot = view.snapshot
+    waiting = sorted(snapshot.vms_on(row.host), key=lambda vm: (-vm.memory_bytes, vm.name))
+    for vm in waiting:
+        if vm.flight is not None or not _due(view, row, vm):
+            continue
+        stuck = _stuck(view, row, vm)
+        if stuck is not None:
+            return hold_for(view, row, stuck) if not view.started and not found else tuple(found)
+        target = choose_target(view, snapshot, row, vm)
+        if isinstance(target, Reason):
+            if not view.started and not found:
+                return hold_for(view, row, target)
+            continue  # a move that ends may make room
+        if not may_fly(view, snapshot, vm, target, len(view.started) + len(found)):
+            continue
+        move = new_move(view, snapshot, vm, target, Purpose.EVACUATE, row.host, len(found))
+        found.append(start(view, vm, move))
+        snapshot = with_flight(snapshot, vm, target)
+    return tuple(found)
+
+
+def _tries(view: View, row: HostRow, vm: Vm) -> list[MoveRow]:
+    """Failed attempts in this turn of the host."""
+    return [
+        move
+        for move in view.run.moves
+        if move.vm == vm.id
+        and move.step == row.host
+        and move.state is MoveState.FAILED
+        and move.started_at >= row.since
+    ]
+
+
+def _due(view: View, row: HostRow, vm: Vm) -> bool:
+    """The wait after a failed attempt is over."""
+    tries = _tries(view, row, vm)
+    if not tries:
+        return True
+    waits = view.policy.move_backoff_seconds
+    wait = waits[min(len(tries), len(waits)) - 1] if waits else 0.0
+    return view.now >= (tries[-1].ended_at or 0.0) + wait
+
+
+def _stuck(view: View, row: HostRow, vm: Vm) -> Reason | None:
+    """Why this VM can't be moved at all, or no longer may be tried."""
+    against = blockers.of_vm(vm)
+    if against:
+        return against[0]
+    tries = _tries(view, row, vm)
+    if len(tries) < view.policy.move_attempts:
+        return None
+    why = tries[-1].reason
+    return Reason(
+        Code.MOVE_FAILED,
+        f"{vm.name} could not be moved off {row.name} in {len(tries)} attempts, the last one: "
+        f"{why.sentence if why else 'no cause known'}",
+        "Move it by hand or mend the cause, then resume.",
+        host=row.host,
+        vm=vm.id,
+    )
+
+
+def choose_target(view: View, snapshot: Snapshot, row: HostRow, vm: Vm) -> HostId | Reason:
+    """The planned target while it is still right, else the planner's choice; a failed target comes last."""
+    failed = {move.target for move in _tries(view, row, vm)}
+    avoid = view.out | {row.host}
+    planned = next(
+        (
+            move.target
+            for step in view.run.plan.steps
+            if step.host == row.host
+            for move in step.moves
+            if move.vm == vm.id
+        ),
+        None,
+    )
+    if planned is not None and planned not in avoid | failed and not blockers.of_move(snapshot, vm, planned):
+        return planned
+    choice = place.choose(snapshot, vm, patched=view.patched, avoid=avoid | failed, order=turn_order(view))
+    if isinstance(choice, Reason) and failed:
+        return place.choose(snapshot, vm, patched=view.patched, avoid=avoid, order=turn_order(view))
+    return choice
+
+
+def turn_order(view: View) -> tuple[HostId, ...]:
+    """Hosts whose turn is still to come, the next one first."""
+    rows = sorted(view.run.hosts, key=lambda row: row.position)
+    return tuple(row.host for row in rows if row.phase not in ENDED_PHASES)
+
+
+def may_fly(view: View, snapshot: Snapshot, vm: Vm, target: HostId, under_way: int) -> bool:
+    """Limits of both hosts and of the run, and no other member of the VM's groups in the air."""
+    flying = [other for other in snapshot.vms if other.flight is not None]
+    source_limit = snapshot.host(vm.host).limits.outbound
+    target_limit = snapshot.host(target).limits.inbound
+    leaving = sum(other.host == vm.host for other in flying)
+    coming = sum(other.flight is not None and other.flight.target == target for other in flying)
+    grouped = _group_mates(snapshot, vm.id)
+    return (
+        under_way < view.policy.moves_at_once
+        and leaving < source_limit
+        and coming < target_limit
+        and not any(other.id in grouped for other in flying)
+    )
+
+
+def _group_mates(snapshot: Snapshot, vm: VmId) -> frozenset[VmId]:
+    groups = (group.vms for group in snapshot.rules.anti_affinity if vm in group.vms)
+    return frozenset[VmId]().union(*groups) - {vm}
+
+
+def new_move(
+    view: View, snapshot: Snapshot, vm: Vm, target: HostId, purpose: Purpose, step: HostId | None, ahead: int
+) -> MoveRow:
+    """The row of one attempt, with its prediction and the deadline that follows from it."""
+    policy = view.policy
+    predicted = predict_move(vm, snapshot.host(vm.host), snapshot.host(target))
+    expected = policy.move_timeout_factor * predicted.brownout_p95_seconds
+    allowed = max(policy.move_timeout_floor_seconds, expected)
+    number = len(view.run.moves) + ahead + 1
+    attempt = 1 + sum(move.vm == vm.id and move.step == step for move in view.run.moves)
+    return MoveRow(
+        id=MoveId(f"{view.run.id}-{number:04d}"),
+        vm=vm.id,
+        vm_name=vm.name,
+        source=vm.host,
+        target=target,
+        purpose=purpose,
+        step=step,
+        attempt=attempt,
+        state=MoveState.STARTED,
+        started_at=view.now,
+        deadline_at=view.now + allowed,
+        predicted=predicted,
+    )
+
+
+def start(view: View, vm: Vm, move: MoveRow) -> Action:
+    """Write the attempt and what it borrows, then ask the platform."""
+    changes: list[Change] = [PutMove(move)]
+    if vm.autostart:
+        # The definition leaves the source with its autostart flag, and arrives without one.
+        changes.append(TakeJournal(move.source, "autostart", vm.id, {"autostart": True, "vm": vm.name}))
+    to = view.snapshot.host_name(move.target)
+    text = f"{vm.name}: moving {view.snapshot.host_name(move.source)} -> {to}"
+    data = {"move": move.id, "to": move.target}
+    event = NewEvent("move_started", text, host=move.source, vm=vm.id, data=data)
+    order = replace(
+        order_of(move),
+        blackout_budget_seconds=vm.blackout_budget_seconds or view.policy.blackout_budget_seconds,
+        auto_converge=view.policy.auto_converge,
+    )
+    return Action(tuple(changes), (event,), StartMove(order))
+
+
+def with_flight(snapshot: Snapshot, vm: Vm, target: HostId) -> Snapshot:
+    """The snapshot with that VM on its way, for the choices that follow in the same round."""
+    flying = replace(vm, flight=Flight(target))
+    return replace(snapshot, vms=tuple(flying if other.id == vm.id else other for other in snapshot.vms))

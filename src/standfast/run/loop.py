@@ -1,0 +1,95 @@
+"""One tick of one run: observe, decide, write, act. The rows of an action are committed before its call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any
+
+import structlog
+
+from standfast.model.errors import LeaseLostError, StandfastError
+from standfast.model.ids import RunId
+from standfast.model.moves import MoveOutcome
+from standfast.model.run import MoveState, Run
+from standfast.ports import Fencing, Outside
+from standfast.run import eta
+from standfast.run.calls import Caller
+from standfast.run.decide import decide
+from standfast.run.observe import RulesFor, observe
+from standfast.run.seen import Seen, order_of
+from standfast.store.lease import Lease
+from standfast.store.repository import Store
+
+log = structlog.get_logger()
+
+
+class RunLoop:
+    """Drives one run while the lease is held. A new one, in a new process, goes on from the same rows."""
+
+    def __init__(
+        self,
+        store: Store,
+        run: RunId,
+        outside: Outside,
+        rules: RulesFor,
+        lease: Callable[[], Lease],  # raises LeaseLostError once it is over
+        *,
+        executor: Executor | None = None,
+        wake: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._store = store
+        self._run = run
+        self._outside = outside
+        self._rules = rules
+        self._lease = lease
+        self._executor = executor
+        self._caller = Caller(outside, self._fencing, executor, wake)
+
+    def _fencing(self) -> Fencing:
+        """Our epoch, if our lease still holds now. Asked right before every act."""
+        return Fencing(self._run, self._lease().epoch)
+
+    def tick(self) -> bool:
+        """One round. True if rows changed, so that the next round should come at once.
+
+        Raises LeaseLostError when another controller acts; a platform that can't be asked is logged and
+        waited for.
+        """
+        run = self._store.run(self._run)
+        if run.ended:
+            return False
+        try:
+            snapshot = observe(self._outside, self._rules, executor=self._executor)
+        except LeaseLostError:
+            raise
+        except StandfastError as error:
+            log.warning("the cluster can't be observed", error=str(error))
+            return False
+        answers = self._caller.take_answers()
+        fencing = self._fencing()
+        seen = Seen(
+            snapshot,
+            outcomes={move.id: self._outcome(move) for move in run.moves if move.state is MoveState.STARTED},
+            scans=answers.scans,
+            healths=answers.healths,
+            failures=tuple(answers.failures),
+            under_way=self._caller.under_way,
+            epoch=fencing.epoch,
+        )
+        changed = False
+        now = self._outside.clock.now()
+        for action in decide(run, seen, now):
+            if action.changes or action.events:
+                self._store.write(fencing.epoch, self._run, action.changes, action.events, now)
+                changed = True
+            if action.call is not None:
+                self._caller.make(action.call)
+        self._publish(run, seen, now, fencing)
+        return changed
+
+    def _outcome(self, move: Any) -> MoveOutcome:
+        return self._outside.platform.move_outcome(order_of(move))
+
+    def _publish(self, run: Run, seen: Seen, now: float, fencing: Fencing) -> None:
+        self._store.publish(fencing.epoch, self._run, eta.live(run, seen, now), now)

@@ -1,0 +1,122 @@
+"""Moves under way, judged by where the VM runs now; and what moves borrow, given back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from standfast.model.cluster import Vm, VmState
+from standfast.model.hostwork import Setting
+from standfast.model.ids import VmId
+from standfast.model.moves import MoveOutcome, OutcomeKind
+from standfast.model.reasons import Code, Reason
+from standfast.model.run import JournalRow, MoveRow, MoveState
+from standfast.model.units import span
+from standfast.run.actions import Action, CancelMove, GiveBack, StartMove
+from standfast.run.seen import View, order_of, running
+from standfast.store.changes import GiveJournal, NewEvent, PutMove
+
+GRACE_SECONDS = 10.0
+"""How long a move that was just asked for may be invisible: the time from the call to the job on the source.
+Also how long a VM may be seen on no host at all while it changes hands."""
+
+
+def judge(view: View) -> tuple[Action, ...]:
+    """Moves whose end is seen, and moves that take too long."""
+    return tuple(action for move in view.started for action in _judge(view, move))
+
+
+def _judge(view: View, move: MoveRow) -> tuple[Action, ...]:
+    vm = view.seen.snapshot.vm(move.vm)
+    outcome = view.seen.outcomes.get(move.id)
+    if StartMove(order_of(move)).key in view.seen.under_way:
+        return ()
+    if vm is None or vm.state is VmState.INCOMING:
+        return _unseen(view, move)
+    if running(outcome) or (vm.flight is not None and vm.host == move.source):
+        return _too_long(view, move)
+    if vm.host == move.target and vm.state is VmState.RUNNING:
+        return (_done(view, move, outcome),)
+    if vm.host == move.source and _just_asked(view, move, outcome):
+        return ()
+    return (_failed(view, move, _why(view, move, vm, outcome)),)
+
+
+def _unseen(view: View, move: MoveRow) -> tuple[Action, ...]:
+    """On no host that answers: wait for the hosts, and give up only when both answer and neither has it."""
+    ends = [host for host in view.snapshot.hosts if host.id in (move.source, move.target)]
+    if not all(host.reachable for host in ends) or view.now - move.started_at < GRACE_SECONDS:
+        return ()
+    words = f"{move.vm_name} is seen on no host; it may have been shut off or removed by hand."
+    return (_failed(view, move, Reason(Code.MOVE_FAILED, words, vm=move.vm)),)
+
+
+def _just_asked(view: View, move: MoveRow, outcome: MoveOutcome | None) -> bool:
+    known = outcome is not None and outcome.kind in (OutcomeKind.FAILED, OutcomeKind.SUCCEEDED)
+    return not known and view.now - move.started_at < GRACE_SECONDS
+
+
+def _too_long(view: View, move: MoveRow) -> tuple[Action, ...]:
+    """Past its deadline, which follows from the prediction: ended once, then judged by where the VM is."""
+    if move.cancel_asked or view.now < move.deadline_at:
+        return ()
+    took = span(view.now - move.started_at)
+    text = f"{move.vm_name}: not finished after {took}: ending this attempt, the VM stays where it runs"
+    event = NewEvent("move_cancelled", text, host=move.source, vm=move.vm, data={"move": move.id})
+    changed = replace(move, cancel_asked=True)
+    return (Action((PutMove(changed),), (event,), CancelMove(order_of(move))),)
+
+
+def _done(view: View, move: MoveRow, outcome: MoveOutcome | None) -> Action:
+    record = outcome.record if outcome is not None else None
+    parts = []
+    if record is not None and record.blackout_seconds is not None:
+        parts.append(f"black-out {span(record.blackout_seconds)}")
+    if record is not None and record.brownout_seconds is not None:
+        parts.append(f"brown-out {span(record.brownout_seconds)}")
+    text = f"{move.vm_name}: now on {view.snapshot.host_name(move.target)}"
+    text += f" ({', '.join(parts)})" if parts else ""
+    ended = replace(move, state=MoveState.DONE, ended_at=view.now, record=record)
+    event = NewEvent(
+        "move_done", text, host=move.source, vm=move.vm, data={"move": move.id, "to": move.target}
+    )
+    return Action((PutMove(ended),), (event,))
+
+
+def _why(view: View, move: MoveRow, vm: Vm, outcome: MoveOutcome | None) -> Reason:
+    place = view.snapshot.host_name(vm.host)
+    if move.cancel_asked:
+        words = f"{vm.name} did not finish in time and was left on {place}."
+        return Reason(Code.MOVE_TIMEOUT, words, vm=vm.id)
+    if outcome is not None and outcome.error:
+        return Reason(Code.MOVE_FAILED, outcome.error, vm=vm.id)
+    if vm.host not in (move.source, move.target):
+        return Reason(Code.MOVE_FAILED, f"{vm.name} is on {place}: somebody else moved it.", vm=vm.id)
+    if vm.state is not VmState.RUNNING:
+        return Reason(Code.VM_NOT_RUNNING, f"{vm.name} is {vm.state} on {place}.", vm=vm.id)
+    return Reason(Code.MOVE_FAILED, f"{vm.name} is still on {place} and no migration is under way.", vm=vm.id)
+
+
+def _failed(view: View, move: MoveRow, reason: Reason) -> Action:
+    ended = replace(move, state=MoveState.FAILED, ended_at=view.now, reason=reason)
+    text = f"{move.vm_name}: move to {view.snapshot.host_name(move.target)} failed: {reason.sentence}"
+    event = NewEvent("move_failed", text, host=move.source, vm=move.vm, data={"move": move.id})
+    return Action((PutMove(ended),), (event,))
+
+
+def settle(view: View) -> tuple[Action, ...]:
+    """Autostart flags that moves took away, put back where the VM runs now and seen there."""
+    owed = [entry for entry in view.run.journal if entry.kind == "autostart" and entry.given_back_at is None]
+    moving = {move.vm for move in view.started}
+    return tuple(action for entry in owed if entry.name not in moving for action in _settle(view, entry))
+
+
+def _settle(view: View, entry: JournalRow) -> tuple[Action, ...]:
+    vm = view.seen.snapshot.vm(VmId(entry.name))
+    if vm is None or vm.flight is not None or not vm.persistent:
+        return ()
+    if vm.autostart:
+        event = NewEvent("autostart", f"{vm.name}: autostart is on again", host=vm.host, vm=vm.id)
+        return (Action((GiveJournal(entry.host, entry.kind, entry.name),), (event,)),)
+    call = GiveBack(Setting(vm.host, f"autostart:{vm.id}", before="on", during="off"))
+    failed = any(failure.key == call.key for failure in view.seen.failures)
+    return () if call.key in view.seen.under_way or failed else (Action(call=call),)

@@ -1,0 +1,54 @@
+"""One look at the whole cluster: the platform's snapshot, every host's own word, and the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import replace
+
+from standfast.model.cluster import Host, Rules, Snapshot
+from standfast.model.errors import StandfastError
+from standfast.ports import HostWork, Outside
+
+RulesFor = Callable[[Snapshot], Rules]
+"""Rules may name VMs and hosts; which those are is known once the cluster has been seen."""
+
+
+def observe(
+    outside: Outside,
+    rules: RulesFor,
+    *,
+    scan: bool = False,
+    refresh: bool = False,
+    executor: Executor | None = None,
+) -> Snapshot:
+    """The cluster now. `scan` asks each host for its pending updates too, which takes seconds.
+
+    A host that does not answer is marked so and stays in the snapshot; StandfastError only if the platform
+    as a whole can't be asked, or if a scan fails.
+    """
+    snapshot = outside.platform.observe()
+
+    def look(host: Host) -> Host:
+        return _looked_at(outside.work, host, scan=scan, refresh=refresh)
+
+    run = executor.map if executor is not None else map
+    snapshot = replace(snapshot, hosts=tuple(run(look, snapshot.hosts)))
+    return replace(snapshot, rules=rules(snapshot))
+
+
+def _looked_at(work: HostWork, host: Host, *, scan: bool, refresh: bool) -> Host:
+    if not host.reachable:
+        return host
+    try:
+        facts = work.look(host.id)
+    except StandfastError as error:
+        return replace(host, unreachable_why=str(error))
+    cordoned_by = facts.cordoned_by if facts.cordoned_by is not None else host.cordoned_by
+    return replace(
+        host,
+        facts=facts,
+        cordoned=host.cordoned or facts.cordoned_by is not None,
+        cordoned_by=cordoned_by,
+        updates=work.scan(host.id, refresh=refresh) if scan else host.updates,
+    )

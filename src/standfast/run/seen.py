@@ -1,0 +1,136 @@
+"""What a tick has seen, handed to `decide` as one value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from standfast.model.cluster import Host, Snapshot, Vm
+from standfast.model.hostwork import Health, HostFacts, UpdateState, WorkKind, WorkOrder, WorkState
+from standfast.model.ids import HostId, MoveId, VmId
+from standfast.model.moves import Flight, MoveOrder, MoveOutcome, OutcomeKind
+from standfast.model.policy import Policy
+from standfast.model.run import HostRow, MoveRow, MoveState, Phase, Run, RunState
+from standfast.run.actions import CallKey
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An outward call that raised since the last tick. It may have acted all the same."""
+
+    key: CallKey
+    host: HostId
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The cluster now, and the answers that came in since the last tick."""
+
+    snapshot: Snapshot
+    outcomes: Mapping[MoveId, MoveOutcome] = field(default_factory=dict)
+    scans: Mapping[HostId, UpdateState] = field(default_factory=dict)
+    healths: Mapping[HostId, Health] = field(default_factory=dict)
+    failures: tuple[Failure, ...] = ()
+    under_way: frozenset[CallKey] = frozenset()
+    epoch: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Rows and observation side by side, with the questions that every phase asks of them.
+
+    `snapshot` counts a move that is on record as started as in flight even where no platform shows it
+    yet, so that nothing is promised twice.
+    """
+
+    run: Run
+    seen: Seen
+    now: float
+    snapshot: Snapshot
+
+    @classmethod
+    def of(cls, run: Run, seen: Seen, now: float) -> View:
+        return cls(run, seen, now, _with_started(seen.snapshot, run.moves))
+
+    @property
+    def policy(self) -> Policy:
+        return self.run.plan.policy
+
+    @property
+    def may_start(self) -> bool:
+        """New host work, moves and hosts may begin."""
+        return self.run.state is RunState.RUNNING
+
+    @property
+    def may_go_on(self) -> bool:
+        """A host that is past its safe point may be taken to the next one."""
+        return self.run.state in (RunState.RUNNING, RunState.CANCELLING)
+
+    def host(self, row: HostRow) -> Host | None:
+        """The host if it answers, with facts; None if it can't be asked."""
+        host = next((host for host in self.snapshot.hosts if host.id == row.host), None)
+        return host if host is not None and host.reachable and host.facts is not None else None
+
+    def facts(self, row: HostRow) -> HostFacts | None:
+        host = self.host(row)
+        return host.facts if host is not None else None
+
+    def order(self, row: HostRow, kind: WorkKind) -> WorkOrder:
+        """This row's order for that kind of work; its unit's name is the same at every tick."""
+        return WorkOrder(kind, row.host, self.run.id, self.seen.epoch, row.attempt)
+
+    def work(self, row: HostRow, kind: WorkKind) -> WorkState | None:
+        """What the host says of this row's unit of that kind."""
+        facts = self.facts(row)
+        return facts.work(self.order(row, kind).unit) if facts is not None else None
+
+    def free_to_call(self, row: HostRow, key: CallKey) -> bool:
+        """No such call is under way and the row's wait after a failure is over."""
+        return key not in self.seen.under_way and self.now >= row.next_call_at
+
+    @property
+    def started(self) -> tuple[MoveRow, ...]:
+        """Moves on record as begun and not yet judged."""
+        return tuple(move for move in self.run.moves if move.state is MoveState.STARTED)
+
+    @property
+    def out(self) -> frozenset[HostId]:
+        """Hosts that hold no VM now or soon, because the run works on them or could not finish with them."""
+        resting = {Phase.PLANNED, Phase.DONE, Phase.SKIPPED, Phase.ROLLED_BACK}
+        return frozenset(row.host for row in self.run.hosts if row.phase not in resting)
+
+    @property
+    def patched(self) -> frozenset[HostId]:
+        """Hosts that are done: where VMs should land. Hosts left alone as compliant count too."""
+        done = {row.host for row in self.run.hosts if row.phase == Phase.DONE}
+        alone = {left.host for left in self.run.plan.left_alone if left.reason is None}
+        return frozenset(done | alone)
+
+    def flights(self) -> dict[VmId, Vm]:
+        """Every VM in flight, ours or anybody's."""
+        return {vm.id: vm for vm in self.snapshot.vms if vm.flight is not None}
+
+
+def order_of(move: MoveRow) -> MoveOrder:
+    """The order that a row stands for; the same after a restart."""
+    return MoveOrder(move.id, move.vm, move.source, move.target, max(0.0, move.deadline_at - move.started_at))
+
+
+def running(outcome: MoveOutcome | None) -> bool:
+    return outcome is not None and outcome.kind is OutcomeKind.RUNNING
+
+
+def _with_started(snapshot: Snapshot, moves: tuple[MoveRow, ...]) -> Snapshot:
+    started = {move.vm: move for move in moves if move.state is MoveState.STARTED}
+    if not started:
+        return snapshot
+    return replace(snapshot, vms=tuple(_in_flight(vm, started.get(vm.id)) for vm in snapshot.vms))
+
+
+def _in_flight(vm: Vm, move: MoveRow | None) -> Vm:
+    if move is None or vm.host != move.source:
+        return vm
+    if vm.flight is None:
+        return replace(vm, flight=Flight(move.target))
+    return replace(vm, flight=replace(vm.flight, target=move.target)) if vm.flight.target is None else vm

@@ -1,0 +1,192 @@
+"""The one process that acts: takes the lease, drives every active run, and lets go.
+
+A death at any instant is a normal way out: the next one, here or elsewhere, reads the rows and goes on.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from standfast.model.errors import LeaseLostError, RefusedError
+from standfast.model.ids import RunId
+from standfast.model.run import Run
+from standfast.ports import Outside
+from standfast.run.clock import WallClock
+from standfast.run.loop import RunLoop
+from standfast.run.observe import RulesFor
+from standfast.store.lease import Lease
+from standfast.store.repository import Store
+
+log = structlog.get_logger()
+
+LEASE_SECONDS = 20.0
+RENEW_SECONDS = 5.0
+THREADS = 32
+"""Calls and looks under way at once; each waits for a machine, so this costs memory, not processors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """One cluster, ready to be driven."""
+
+    outside: Outside
+    rules: RulesFor
+    wake: Callable[[Callable[[], None]], None] = lambda _wake: None
+    """Given what ends the loop's sleep, for platforms that hear of changes by themselves."""
+
+
+Attach = Callable[[Run], Attached]
+
+
+@contextmanager
+def only_one_here(state_dir: Path) -> Iterator[None]:
+    """At most one serving process on this machine for this state. The kernel lets go when it dies.
+
+    Raises RefusedError if there is one.
+    """
+    lock = os.open(state_dir / "serve.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RefusedError(
+                "already_serving",
+                "another process serves this state already",
+                where=str(state_dir),
+                do="Nothing to do: it drives the active runs.",
+            ) from error
+        yield
+    finally:
+        os.close(lock)
+
+
+class Keeper:
+    """Holds the lease and says whether it still does."""
+
+    def __init__(self, store: Store, holder: str, clock: WallClock) -> None:
+        self._store = store
+        self._holder = holder
+        self._clock = clock
+        self._lease: Lease | None = None
+        self._renewed_at = 0.0
+
+    def take(self) -> bool:
+        """True once the lease is ours, with a new epoch."""
+        now = self._clock.now()
+        self._lease = self._store.take_lease(self._holder, now, LEASE_SECONDS)
+        self._renewed_at = now
+        return self._lease is not None
+
+    def current(self) -> Lease:
+        """The lease if it holds now. Raises LeaseLostError: whoever asks must not act."""
+        if self._lease is None or self._clock.now() >= self._lease.expires_at:
+            raise LeaseLostError(
+                "lease_expired",
+                "this controller may not act any more",
+                why="its lease ran out before it was renewed",
+            )
+        return self._lease
+
+    def renew(self) -> None:
+        """Renew when it is time. Raises LeaseLostError if another controller has taken over."""
+        now = self._clock.now()
+        if now - self._renewed_at < RENEW_SECONDS:
+            return
+        self._lease = self._store.renew_lease(self.current(), now)
+        self._renewed_at = now
+
+    def release(self) -> None:
+        if self._lease is not None:
+            self._store.release_lease(self._lease)
+            self._lease = None
+
+
+def serve(
+    store: Store, attach: Attach, *, until_idle: bool, holder: str, stop: threading.Event, clock: WallClock
+) -> None:
+    """Drive active runs until `stop`, or with `until_idle` until there are none.
+
+    `clock` is real time: leases are about processes, also where the cluster's own time is virtual. `stop`
+    admits nothing new and returns within a tick; work under way goes on at the hosts.
+    """
+    keeper = Keeper(store, holder, clock)
+    while not stop.is_set():
+        if not keeper.take():
+            clock.sleep(1.0)
+            continue
+        try:
+            with ThreadPoolExecutor(THREADS, thread_name_prefix="call") as executor:
+                _Driver(store, attach, keeper, executor, clock).drive(until_idle, stop)
+            return
+        except LeaseLostError as error:
+            log.warning("lease lost: starting over from the store", error=str(error))
+        finally:
+            keeper.release()
+
+
+class _Driver:
+    """All active runs, each with its loop, while one lease lasts."""
+
+    def __init__(
+        self, store: Store, attach: Attach, keeper: Keeper, executor: ThreadPoolExecutor, clock: WallClock
+    ) -> None:
+        self._store = store
+        self._attach = attach
+        self._keeper = keeper
+        self._executor = executor
+        self._clock = clock
+        self._loops: dict[RunId, tuple[RunLoop, Attached, float]] = {}
+
+    def drive(self, until_idle: bool, stop: threading.Event) -> None:
+        try:
+            while not stop.is_set():
+                self._keeper.renew()
+                active = self._store.active_runs()
+                self._open_and_close(active)
+                if not active and until_idle:
+                    return
+                changed = [loop.tick() for loop, _, _ in self._loops.values()]
+                if not any(changed):
+                    self._rest()
+        finally:
+            for _, attached, _ in self._loops.values():
+                attached.outside.platform.close()
+
+    def _open_and_close(self, active: tuple[RunId, ...]) -> None:
+        for run_id in active:
+            if run_id in self._loops:
+                continue
+            run = self._store.run(run_id)
+            attached = self._attach(run)
+            attached.wake(self._clock.wake)
+            loop = RunLoop(
+                self._store,
+                run_id,
+                attached.outside,
+                attached.rules,
+                self._keeper.current,
+                executor=self._executor,
+                wake=self._clock.wake,
+            )
+            self._loops[run_id] = (loop, attached, run.plan.policy.tick_seconds)
+        for run_id in set(self._loops) - set(active):
+            self._loops.pop(run_id)[1].outside.platform.close()
+
+    def _rest(self) -> None:
+        """Wait for the next tick on the cluster's own clock, virtual where it is simulated."""
+        waits = [(attached, tick) for _, attached, tick in self._loops.values()]
+        if not waits:
+            self._clock.sleep(1.0)
+            return
+        shortest = min(tick for _, tick in waits)
+        for attached, _ in waits[:1]:
+            attached.outside.clock.sleep(shortest)

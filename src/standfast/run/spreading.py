@@ -1,0 +1,39 @@
+"""At the end of a run the last host gets its share: the planner's spreading, a few moves at a time."""
+
+from __future__ import annotations
+
+from standfast.model.moves import Purpose
+from standfast.model.run import MoveRow
+from standfast.plan import blockers, rebalance
+from standfast.run import draining
+from standfast.run.actions import Action
+from standfast.run.seen import View
+
+
+def spread(view: View) -> tuple[Action, ...]:
+    """The next moves of the final spreading; empty when nothing is gained by more.
+
+    Every VM is spread at most once and a failed one is left where it is, so this ends.
+    """
+    tried = {move.vm for move in view.run.moves if _is_spreading(move)}
+    if any(_is_spreading(move) for move in view.started):
+        return ()
+    eligible = view.patched & frozenset(host.id for host in view.snapshot.hosts if host.reachable)
+    found: list[Action] = []
+    snapshot = view.snapshot
+    for vm_id, source, target in rebalance.spread(view.snapshot, view.policy, eligible=eligible):
+        vm = snapshot.vm(vm_id)
+        if vm is None or vm_id in tried or vm.host != source or blockers.of_vm(vm):
+            continue
+        if blockers.of_move(snapshot, vm, target):
+            continue
+        if not draining.may_fly(view, snapshot, vm, target, len(found)):
+            continue
+        move = draining.new_move(view, snapshot, vm, target, Purpose.REBALANCE, None, len(found))
+        found.append(draining.start(view, vm, move))
+        snapshot = draining.with_flight(snapshot, vm, target)
+    return tuple(found)
+
+
+def _is_spreading(move: MoveRow) -> bool:
+    return move.step is None
