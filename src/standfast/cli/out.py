@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from standfast.model.errors import StandfastError
+from standfast.report.plain import cell, visible
 
 
 def say(text: str) -> None:
@@ -33,18 +34,6 @@ def show_error(error: StandfastError, *, as_json: bool) -> None:
         show_json(error.as_dict())
     else:
         say(f"standfast: {visible(str(error))}")
-
-
-def visible(text: str) -> str:
-    """Control characters written out: a name from outside can't move a cursor or hide a line."""
-    return "".join(
-        letter if letter.isprintable() or letter == "\n" else repr(letter)[1:-1] for letter in text
-    )
-
-
-def cell(text: str) -> str:
-    """One line of it."""
-    return visible(text).replace("\n", "\\n")
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -13,7 +13,7 @@ from standfast.config import text
 from standfast.config.problems import first_problem
 from standfast.config.raw import RawCluster, RawConfig, RawHost
 from standfast.config.text import Document
-from standfast.config.types import ClusterConfig, Config, HostConfig, RulesConfig, SimConfig
+from standfast.config.types import ClusterConfig, Config, HostConfig, RulesConfig, SimConfig, nearest
 from standfast.model.errors import ConfigError
 from standfast.model.policy import Policy
 
@@ -146,8 +146,6 @@ def _rules(document: Document, here: text.Path, raw: RawCluster) -> RulesConfig:
 
 def unknown_host(host: str, known: set[str], what: str, where: str) -> ConfigError:
     """A rule names a host that the cluster has not."""
-    from standfast.config.types import nearest
-
     return ConfigError(
         "config_rule_host",
         f"{what} an unknown host {host!r}",
@@ -182,7 +180,7 @@ def _host(document: Document, path: text.Path, name: str, cluster: RawCluster) -
 
 
 def ssh_of(uri: str, where: str = "") -> str:
-    """`[user@]host[:port]` of a connection URI; empty where it names no machine. Raises ConfigError."""
+    """The ssh destination in a connection URI; empty where it names no machine. Raises ConfigError."""
     if not uri:
         return ""
     try:
@@ -201,8 +199,9 @@ def ssh_of(uri: str, where: str = "") -> str:
     if not host:
         return ""
     user = f"{parts.username}@" if parts.username else ""
-    shown = f"[{host}]" if ":" in host and port else host
-    return f"{user}{shown}{f':{port}' if port and parts.scheme.endswith('+ssh') else ''}"
+    if port and parts.scheme.endswith("+ssh"):
+        return f"ssh://{user}{f'[{host}]' if ':' in host else host}:{port}"
+    return f"{user}{host}"
 
 
 def _refuse_bad_ssh(document: Document, path: text.Path, name: str, ssh: str, *, needed: bool) -> None:
@@ -218,5 +217,5 @@ def _refuse_bad_ssh(document: Document, path: text.Path, name: str, ssh: str, *,
             "config_value",
             f"{ssh!r} is no machine to ssh to",
             where=document.where((*path, "ssh")),
-            do="Write it as root@HOST or root@HOST:PORT.",
+            do="Write it as root@HOST or ssh://root@HOST:PORT.",
         )

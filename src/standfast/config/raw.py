@@ -56,7 +56,8 @@ class RawHost(Strict):
         default="", description="libvirt connection URI; needed unless the platform is simulated"
     )
     ssh: str = Field(
-        default="", description="`[user@]host[:port]` for ssh; taken from the URI where not given"
+        default="",
+        description="destination for ssh, `root@host` or `ssh://root@host:port`; from the URI where not given",
     )
     migration_address: str = Field(
         default="", description="address on the migration network that others send VMs to"

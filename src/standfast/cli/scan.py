@@ -1,0 +1,106 @@
+"""`scan`: what is pending on each host, and whether it needs a reboot."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from standfast.cli.out import plural, say, show, show_json, table
+from standfast.cli.session import Session, verb
+
+if TYPE_CHECKING:
+    from standfast.model.cluster import Host, Snapshot
+
+DEGRADED = 3
+
+SIGNS = {
+    "reboot_required_file": "an installed package asks for it",
+    "newer_kernel": "a newer kernel is installed than runs",
+    "needrestart": "needrestart finds an outdated kernel or microcode",
+    "stale_hypervisor": "QEMU or libvirt runs from replaced files",
+}
+
+
+@verb(name="scan")
+@click.option("--cluster", metavar="NAME", help="Which cluster, if the config has several.")
+@click.option("--host", "hosts", multiple=True, metavar="NAME", help="Only this host; may be repeated.")
+@click.option("--no-refresh", is_flag=True, help="Use the package lists that the hosts have.")
+def scan(session: Session, cluster: str | None, hosts: tuple[str, ...], no_refresh: bool) -> int:
+    """Say what is pending on each host, and whether it needs a reboot.
+
+    Fetches the package lists on each host first; changes nothing else. Exit code 3 if a host could not be
+    asked.
+    """
+    from standfast.cli.looking import look
+
+    chosen = session.cluster(cluster)
+    if hosts and chosen.hosts:
+        chosen = chosen.only(hosts)
+    say(f"Asking {plural(len(chosen.hosts), 'host')} of cluster {chosen.name} …") if chosen.hosts else None
+    snapshot = look(session.outside(chosen), chosen, scan=True, refresh=not no_refresh, rules=False)
+    if session.json:
+        show_json(as_dict(snapshot))
+    else:
+        show(as_text(snapshot))
+    return DEGRADED if any(host.updates is None for host in snapshot.hosts) else 0
+
+
+def as_dict(snapshot: Snapshot) -> dict[str, Any]:
+    """The scan for a program."""
+    return {
+        "cluster": snapshot.cluster,
+        "taken_at": snapshot.taken_at,
+        "hosts": [_host_dict(host) for host in snapshot.hosts],
+    }
+
+
+def _host_dict(host: Host) -> dict[str, Any]:
+    updates = host.updates
+    return {
+        "name": host.name,
+        "id": str(host.id),
+        "reachable": host.reachable,
+        "unreachable_why": host.unreachable_why,
+        "pending": None if updates is None else [asdict(each) for each in updates.pending],
+        "security": None if updates is None else sum(each.security for each in updates.pending),
+        "reboot_needed": None if updates is None else bool(updates.reboot_signs),
+        "reboot_signs": [] if updates is None else [str(sign) for sign in updates.reboot_signs],
+        "held_back": [] if updates is None else list(updates.held_back),
+        "interrupted": "" if updates is None else updates.interrupted,
+    }
+
+
+def as_text(snapshot: Snapshot) -> str:
+    """The scan for a reader: a table, then what needs more words."""
+    lines = [table(("HOST", "PENDING", "SECURITY", "REBOOT"), [_row(host) for host in snapshot.hosts])]
+    for host in snapshot.hosts:
+        lines += _notes(host)
+    return "\n".join(lines)
+
+
+def _row(host: Host) -> tuple[str, ...]:
+    if host.updates is None:
+        return (host.name, "?", "?", "not asked")
+    security = sum(each.security for each in host.updates.pending)
+    signs = "; ".join(SIGNS.get(sign, str(sign)) for sign in host.updates.reboot_signs)
+    return (
+        host.name,
+        str(len(host.updates.pending)),
+        str(security),
+        f"needed: {signs}" if signs else "not needed",
+    )
+
+
+def _notes(host: Host) -> list[str]:
+    if host.updates is None:
+        return [f"{host.name} can't be asked: {host.unreachable_why or 'no answer'}"]
+    notes = []
+    if host.updates.interrupted:
+        notes.append(
+            f"{host.name}: dpkg was interrupted ({host.updates.interrupted}); repair it before a run."
+        )
+    if host.updates.held_back:
+        notes.append(f"{host.name}: held back, not ours to change: {', '.join(host.updates.held_back)}")
+    return notes

@@ -1,0 +1,102 @@
+"""`serve`, and starting it detached."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from standfast.cli.session import Session, make_state_dir, verb
+
+if TYPE_CHECKING:
+    from standfast.model.run import Run
+    from standfast.run.serve import Attached
+
+
+@verb(name="serve")
+@click.option("--until-idle", is_flag=True, help="End when no run is active.")
+def serve(session: Session, until_idle: bool) -> None:
+    """Be the one process that acts: drive every active run.
+
+    It may be killed at any time; the next one goes on from what was recorded. SIGTERM starts nothing new
+    and leaves what is under way to the hosts.
+    """
+    from standfast.cli.logs import configure
+    from standfast.run.clock import WallClock
+    from standfast.run.serve import only_one_here
+    from standfast.run.serve import serve as drive
+
+    configure(verbose=session.verbose)
+    stop, clock = threading.Event(), WallClock()
+
+    def asked_to_stop(*_: object) -> None:
+        stop.set()
+        clock.wake()
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, asked_to_stop)
+    make_state_dir(session.state_dir)
+    with only_one_here(session.state_dir):
+        drive(
+            session.store,
+            lambda run: _attach(session, run),
+            until_idle=until_idle,
+            holder=f"{socket.gethostname()}:{os.getpid()}",
+            stop=stop,
+            clock=clock,
+        )
+
+
+def _attach(session: Session, run: Run) -> Attached:
+    """The run's cluster as the config has it now. Raises ConfigError, OutsideError."""
+    from standfast.config.rules import resolve
+    from standfast.run.serve import Attached
+    from standfast.wiring import outside_for
+
+    cluster = session.cluster(run.cluster)
+    known = session.known_ids(run.cluster) | {row.name: row.host for row in run.hosts}
+    outside = outside_for(cluster, session.state_dir, known)
+    return Attached(outside, lambda snapshot: resolve(cluster.rules, snapshot, strict=False))
+
+
+def log_path(state_dir: Path) -> Path:
+    """Where a detached `serve` writes."""
+    return state_dir / "serve.log"
+
+
+def acting(session: Session) -> bool:
+    """Whether some process holds the lease now."""
+    lease = session.store.lease()
+    return lease is not None and lease.expires_at > session.now()
+
+
+def start_detached(session: Session) -> subprocess.Popen[bytes] | None:
+    """Start `serve --until-idle` apart from this terminal; None if some process acts already."""
+    if acting(session):
+        return None
+    make_state_dir(session.state_dir)
+    command = [
+        *(sys.executable, "-m", "standfast.cli", "serve", "--until-idle"),
+        *("--config", str(session.config_path.absolute())),
+        *("--state-dir", str(session.state_dir.absolute())),
+    ]
+    with open(log_path(session.state_dir), "ab") as log:
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
+        )
+
+
+def log_tail(state_dir: Path) -> str:
+    """The last line that a detached `serve` left, for an error."""
+    try:
+        lines = log_path(state_dir).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")

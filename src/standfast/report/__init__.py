@@ -1,0 +1,1 @@
+"""One run told: as a plain dict for `--json`, and as text for a terminal. Reads rows and events only."""
