@@ -1,0 +1,162 @@
+"""A working picture of the cluster that moves can be tried on: who holds what where, flights at both ends.
+
+The one mutable thing in this room. It is made from a snapshot, costs one pass over its VMs, and then answers
+in constant time what would otherwise be a pass each. Whoever chooses several targets in one go makes one
+board and calls `lift` after each choice, so that the next choice counts it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from standfast.model.cluster import AntiAffinity, Host, Rules, Snapshot, Vm, VmState
+from standfast.model.ids import HostId, VmId
+from standfast.plan.compat import compatible
+
+Cluster: TypeAlias = "Snapshot | Board"
+"""What the functions of this room take: a snapshot, or a board on which moves were already tried."""
+
+
+class Board:
+    """Active VMs, where each is and is bound for, and the memory that each host holds for them."""
+
+    def __init__(self, hosts: Iterable[Host], vms: Iterable[Vm], rules: Rules) -> None:
+        self.hosts: dict[HostId, Host] = {host.id: host for host in hosts}
+        self.rules = rules
+        self.vms: dict[VmId, Vm] = {}
+        self.where: dict[VmId, HostId] = {}
+        self.flights: dict[VmId, HostId | None] = {}
+        """VMs on their way, with their target where it is known."""
+        self.residents: dict[HostId, dict[VmId, None]] = {host: {} for host in self.hosts}
+        self.incoming: dict[HostId, dict[VmId, None]] = {host: {} for host in self.hosts}
+        self.held: dict[HostId, int] = dict.fromkeys(self.hosts, 0)
+        """Bytes held for residents and for VMs on their way in."""
+        self.names: dict[HostId, dict[str, VmId]] = {host: {} for host in self.hosts}
+        """Names taken on each host, those of shut off VMs included."""
+        self.groups: dict[VmId, tuple[AntiAffinity, ...]] = {}
+        self.pins: dict[VmId, frozenset[HostId]] = {}
+        self.peak_fraction = 0.0
+        """Largest share of a host's memory held since the board was made."""
+        self._able: dict[object, frozenset[HostId]] = {}
+        self._read_rules()
+        self._read_vms(vms)
+
+    @classmethod
+    def of(cls, cluster: Cluster) -> Board:
+        """The board itself, or a new one of the snapshot."""
+        return cluster if isinstance(cluster, Board) else cls(cluster.hosts, cluster.vms, cluster.rules)
+
+    def copy(self) -> Board:
+        """An independent board in the same state."""
+        twin = Board(self.hosts.values(), (), self.rules)
+        twin.vms, twin.where, twin.flights = dict(self.vms), dict(self.where), dict(self.flights)
+        twin.residents = {host: dict(inside) for host, inside in self.residents.items()}
+        twin.incoming = {host: dict(inside) for host, inside in self.incoming.items()}
+        twin.held, twin.peak_fraction = dict(self.held), self.peak_fraction
+        twin.names = {host: dict(taken) for host, taken in self.names.items()}
+        twin._able = self._able
+        return twin
+
+    def _read_rules(self) -> None:
+        for group in self.rules.anti_affinity:
+            for vm in group.vms:
+                self.groups[vm] = (*self.groups.get(vm, ()), group)
+        for pin in self.rules.pins:
+            self.pins[pin.vm] = self.pins.get(pin.vm, pin.hosts) & pin.hosts
+
+    def _read_vms(self, vms: Iterable[Vm]) -> None:
+        waiting: list[Vm] = []  # targets' halves of migrations
+        for vm in vms:
+            if vm.host not in self.hosts:
+                continue
+            self.names[vm.host].setdefault(vm.name, vm.id)
+            if vm.state is VmState.INCOMING:
+                waiting.append(vm)
+            elif vm.state is not VmState.SHUT_OFF:
+                self.vms[vm.id] = vm
+                self.where[vm.id] = vm.host
+                self.residents[vm.host][vm.id] = None
+                self._hold(vm.host, vm.memory_bytes)
+                if vm.flight is not None:
+                    self.flights[vm.id] = None
+                    self._book(vm, vm.flight.target)
+        for half in waiting:
+            if half.id not in self.vms:  # its source can't be asked: the half is all we see
+                self.vms[half.id] = half
+                self.where[half.id] = half.host
+                self.residents[half.host][half.id] = None
+                self._hold(half.host, half.memory_bytes)
+            elif self.flights.get(half.id) is None:
+                self._book(self.vms[half.id], half.host)
+
+    def _book(self, vm: Vm, target: HostId | None) -> None:
+        if target is None or target not in self.hosts or target == self.where[vm.id]:
+            return
+        self.flights[vm.id] = target
+        self.incoming[target][vm.id] = None
+        self._hold(target, vm.memory_bytes)
+
+    def _hold(self, host: HostId, number_bytes: int) -> None:
+        self.held[host] += number_bytes
+        if number_bytes > 0:
+            self.peak_fraction = max(self.peak_fraction, self.fraction(host))
+
+    def fraction(self, host: HostId, extra_bytes: int = 0) -> float:
+        """Share of the host's memory that is held, with `extra_bytes` more. A host without memory is full."""
+        memory = self.hosts[host].memory_bytes
+        return (self.held[host] + extra_bytes) / memory if memory > 0 else 1.0
+
+    def name(self, host: HostId) -> str:
+        """The host's name, or its UUID if it isn't of this cluster."""
+        return self.hosts[host].name if host in self.hosts else str(host)
+
+    def able(self, vm: Vm) -> frozenset[HostId]:
+        """Hosts that could ever run the VM: CPU, machine type and networks fit, and no pin forbids it."""
+        pin = self.pins.get(vm.id)
+        key = (vm.cpu, vm.machine_type, vm.networks, pin)
+        if key not in self._able:
+            self._able[key] = frozenset(
+                host.id
+                for host in self.hosts.values()
+                if (pin is None or host.id in pin) and compatible(vm, host)
+            )
+        return self._able[key]
+
+    def lift(self, vm: VmId, target: HostId) -> None:
+        """A migration begins: the VM counts on both ends."""
+        self.flights[vm] = target
+        self.incoming[target][vm] = None
+        self.names[target].setdefault(self.vms[vm].name, vm)
+        self._hold(target, self.vms[vm].memory_bytes)
+
+    def land(self, vm: VmId) -> None:
+        """The migration has ended well: the source is free of the VM."""
+        source, target = self.where[vm], self.flights.pop(vm)
+        assert target is not None, "landed a VM whose target is not known"
+        del self.residents[source][vm]
+        del self.incoming[target][vm]
+        self._hold(source, -self.vms[vm].memory_bytes)
+        if self.names[source].get(self.vms[vm].name) == vm:
+            del self.names[source][self.vms[vm].name]
+        self.residents[target][vm] = None
+        self.where[vm] = target
+
+    def drop(self, vm: VmId) -> None:
+        """The migration has ended without success: the VM stays where it was."""
+        target = self.flights.pop(vm)
+        if target is None:
+            return
+        del self.incoming[target][vm]
+        self._hold(target, -self.vms[vm].memory_bytes)
+        if self.names[target].get(self.vms[vm].name) == vm:
+            del self.names[target][self.vms[vm].name]
+
+    def move(self, vm: VmId, target: HostId) -> None:
+        """Lift and land."""
+        self.lift(vm, target)
+        self.land(vm)
+
+    def on(self, host: HostId) -> tuple[Vm, ...]:
+        """Active VMs on the host, by name."""
+        return tuple(sorted((self.vms[vm] for vm in self.residents[host]), key=lambda vm: (vm.name, vm.id)))

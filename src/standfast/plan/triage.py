@@ -1,0 +1,125 @@
+"""Which hosts a run is for: those to be done, those left alone, and those refused, each with its reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from standfast.model.cluster import Host, Vm
+from standfast.model.ids import HostId
+from standfast.model.plan import LeftAlone
+from standfast.model.policy import Policy
+from standfast.model.reasons import Code, Reason
+from standfast.model.units import size
+from standfast.plan import blockers
+from standfast.plan.board import Board
+from standfast.plan.reboots import has_work
+
+
+@dataclass(frozen=True, slots=True)
+class Triage:
+    """`ready` may be done; `compliant` have nothing to do; `refused` should be done and can't."""
+
+    ready: tuple[HostId, ...]
+    compliant: frozenset[HostId]
+    left_alone: tuple[LeftAlone, ...]
+    refusals: tuple[Reason, ...]
+
+    @property
+    def refused(self) -> frozenset[HostId]:
+        return frozenset(reason.host for reason in self.refusals if reason.host is not None)
+
+
+def triage(
+    board: Board, policy: Policy, *, only: frozenset[HostId] | None, exclude: frozenset[HostId]
+) -> Triage:
+    """Sort the hosts, in the order of their names.
+
+    A host that the operator leaves out is not examined: what is wrong with it is no reason against the rest.
+    """
+    ready: list[HostId] = []
+    compliant: set[HostId] = set()
+    alone: list[LeftAlone] = []
+    refusals: list[Reason] = []
+    for host in sorted(board.hosts.values(), key=lambda host: (host.name, host.id)):
+        chosen = (only is None or host.id in only) and host.id not in exclude
+        scanned = host.reachable and host.updates is not None and not host.updates.interrupted
+        if scanned and not has_work(host, policy):
+            compliant.add(host.id)
+            alone.append(LeftAlone(host.id, host.name, None))
+        elif not chosen:
+            alone.append(LeftAlone(host.id, host.name, _left_out(host)))
+        elif reasons := tuple(_against(board, host)):
+            refusals.extend(reasons)
+            alone.append(LeftAlone(host.id, host.name, reasons[0]))
+        else:
+            ready.append(host.id)
+    return Triage(tuple(ready), frozenset(compliant), tuple(alone), tuple(refusals))
+
+
+def _left_out(host: Host) -> Reason:
+    return Reason(Code.OPERATOR, f"{host.name} was left out on request.", host=host.id)
+
+
+def _against(board: Board, host: Host) -> Iterator[Reason]:
+    if not host.reachable or host.facts is None:
+        why = f" ({host.unreachable_why})" if host.unreachable_why else ""
+        sentence = (
+            f"{host.name} itself did not answer." if host.reachable else f"{host.name} can't be reached{why}."
+        )
+        yield Reason(
+            Code.HOST_UNREACHABLE, sentence, f"Bring {host.name} back or leave it out.", host=host.id
+        )
+        return
+    if host.updates is None:
+        yield Reason(
+            Code.HOST_UNREACHABLE,
+            f"{host.name} was not scanned for updates.",
+            "Scan it, or leave it out.",
+            host=host.id,
+        )
+    else:
+        yield from _packages(host)
+    if host.cordoned:
+        by = host.cordoned_by or "somebody"
+        yield Reason(
+            Code.HOST_CORDONED_BY_OTHER,
+            f"{host.name} is cordoned by {by}.",
+            "Wait for that work to end, or take the cordon away.",
+            host=host.id,
+        )
+    for vm in board.on(host.id):
+        yield from blockers.of_vm(vm)
+        yield from _pinned_here(board, host, vm)
+
+
+def _packages(host: Host) -> Iterator[Reason]:
+    updates = host.updates
+    assert updates is not None
+    if updates.interrupted:
+        yield Reason(
+            Code.HOST_PACKAGES_BROKEN,
+            f"The package manager of {host.name} was interrupted: {updates.interrupted.rstrip('.')}.",
+            f"Run `dpkg --configure -a` on {host.name}, then plan again.",
+            host=host.id,
+        )
+    free, needed = updates.free_disk_bytes, updates.needed_disk_bytes
+    if free is not None and needed is not None and free < needed:
+        yield Reason(
+            Code.HOST_DISK_FULL,
+            f"{host.name} has {size(free)} of disk free, and the updates need {size(needed)}.",
+            f"Free disk space on {host.name}.",
+            host=host.id,
+        )
+
+
+def _pinned_here(board: Board, host: Host, vm: Vm) -> Iterator[Reason]:
+    pin = board.pins.get(vm.id)
+    if pin is not None and not pin & board.hosts.keys() - {host.id}:
+        yield Reason(
+            Code.VM_PINNED,
+            f"A pin keeps {vm.name} on {host.name} alone.",
+            f"Add another host to the pin of {vm.name}.",
+            host=host.id,
+            vm=vm.id,
+        )

@@ -1,0 +1,1 @@
+"""How long a migration takes and how dark it gets. Pure; imports the model only."""
