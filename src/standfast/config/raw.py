@@ -57,7 +57,7 @@ class RawHost(Strict):
     )
     ssh: str = Field(
         default="",
-        description="destination for ssh, `root@host` or `ssh://root@host:port`; from the URI where not given",
+        description="`root@host` or `ssh://root@host:port`; taken from the URI where not given",
     )
     migration_address: str = Field(
         default="", description="address on the migration network that others send VMs to"

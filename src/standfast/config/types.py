@@ -21,7 +21,7 @@ class HostConfig:
     uri: str = ""
     """libvirt connection URI; empty for a simulated host."""
     ssh: str = ""
-    """Destination for the system's ssh, `root@host` or `ssh://root@host:port`; from the URI where not given."""
+    """For the system's ssh: `root@host` or `ssh://root@host:port`; from the URI where not given."""
     migration_address: str = ""
     """Address on the migration network; empty: the platform chooses."""
     memory_bytes: int | None = None

@@ -14,6 +14,4 @@ def cell(text: str) -> str:
 
 
 def _written(letter: str) -> str:
-    return (
-        letter.encode("unicode_escape").decode("ascii") if ord(letter) < 0xD800 else f"\\u{ord(letter):04x}"
-    )
+    return letter.encode("unicode_escape").decode("ascii")

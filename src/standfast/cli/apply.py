@@ -1,0 +1,137 @@
+"""`apply`: check that the plan still fits, ask, record the run, see that a controller acts, and watch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from standfast.cli.out import interactive, plural, say, show, show_json
+from standfast.cli.session import Session, verb
+from standfast.model.errors import DriftError, RefusedError, UsageError
+
+if TYPE_CHECKING:
+    from standfast.model.ids import RunId
+    from standfast.model.plan import Plan
+
+MOST_TOLD = 5
+
+
+@verb(name="apply")
+@click.argument("plan", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--yes", is_flag=True, help="Skip the question.")
+@click.option("--detach", is_flag=True, help="Do not watch.")
+def apply(session: Session, plan: Path, yes: bool, detach: bool) -> int:
+    """Carry the plan in file PLAN out, and watch. Ctrl-C only detaches: the run goes on.
+
+    Refused, with nothing changed (exit code 5), if the cluster is no longer as planned, if the plan has
+    refusals, or if a run is active. Other exit codes: 0 completed; 3 degraded or cancelled; 4 waits for the
+    operator; 130 detached.
+    """
+    from standfast.cli.serve import start_detached
+    from standfast.cli.watch import Watch, style_of, watch
+    from standfast.codec import digest, read_file
+    from standfast.model.plan import Plan
+
+    wanted = read_file(plan, "plan", Plan)
+    refuse_stale(session, wanted)
+    if not wanted.steps and not wanted.rebalance:
+        say("There is nothing to do: no host has updates pending or needs a reboot.")
+        return 0
+    if not yes and interactive() and not click.confirm(_question(wanted), err=True):
+        say("Nothing was changed.")
+        return 1
+    run = _create(session, wanted, digest(wanted))
+    controller = start_detached(session)
+    say(f"Run {run} has begun.")
+    if detach:
+        if session.json:
+            show_json({"run": str(run), "state": "running", "controller_started": controller is not None})
+        else:
+            show(str(run))
+            say(f"Watch it: standfast run watch {run}")
+        return 0
+    style = style_of(session, None)
+    watcher = Watch(session, run, on_hold=style != "live", controller=controller)
+    code = watch(watcher, style=style, to_stdout=False)
+    _report(session, run, detached=code == 130)
+    return code
+
+
+def _question(plan: Plan) -> str:
+    hosts, moves = plural(len(plan.steps), "host"), plural(len(plan.moves), "move")
+    return f"Patch {hosts} of cluster {plan.cluster} with {moves}?"
+
+
+def refuse_stale(session: Session, plan: Plan) -> None:
+    """Look at the cluster again. Raises RefusedError, DriftError: the plan may not be carried out."""
+    from standfast.cli.looking import look
+    from standfast.model.plan import SCHEMA_VERSION
+    from standfast.plan.drift import compare
+
+    if plan.schema_version != SCHEMA_VERSION:
+        raise UsageError(
+            "plan_other_release",
+            "this plan is of another release",
+            why=f"it has schema version {plan.schema_version}, not {SCHEMA_VERSION}",
+            do="Plan again: standfast plan.",
+        )
+    if plan.refusals:
+        raise RefusedError(
+            "plan_refused",
+            f"the plan for {plan.cluster} can't be applied: something is refused",
+            why=_some([str(reason) for reason in plan.refusals]),
+            do="Mend that, or leave the host out (`standfast plan --exclude HOST`), and plan again.",
+        )
+    cluster = session.cluster(plan.cluster)
+    _refuse_second(session, plan.cluster)
+    say(f"Looking whether cluster {cluster.name} is still as planned …")
+    changed = compare(plan.basis, look(session.outside(cluster), cluster, scan=True, refresh=False))
+    if changed:
+        raise DriftError(
+            "plan_drift",
+            f"cluster {plan.cluster} is no longer as planned",
+            why=_some(changed),
+            do="Plan again: standfast plan.",
+        )
+
+
+def _refuse_second(session: Session, cluster: str) -> None:
+    """Told before drift is: while a run is at work, its cluster is never as planned."""
+    active = [each.id for each in session.store.runs(cluster) if each.ended_at is None]
+    if active:
+        raise RefusedError(
+            "run_active",
+            f"cluster {cluster} has a run that has not ended",
+            why=f"run {active[0]} is still active",
+            do=f"Watch it (`standfast run watch {active[0]}`), or end it (`standfast run cancel {active[0]}`).",
+        )
+
+
+def _some(sentences: list[str] | tuple[str, ...]) -> str:
+    """The first few, and how many more there are."""
+    more = len(sentences) - MOST_TOLD
+    return " ".join(sentences[:MOST_TOLD]) + (f" And {more} more." if more > 0 else "")
+
+
+def _create(session: Session, plan: Plan, digest: str) -> RunId:
+    from ulid import ULID
+
+    from standfast.model.ids import RunId
+
+    run = RunId(str(ULID()))
+    session.store.create_run(run, plan, digest, session.actor(), session.now())
+    return run
+
+
+def _report(session: Session, run: RunId, *, detached: bool) -> None:
+    """The one object, or the report of a run that has ended."""
+    from standfast.report.facts import report_dict
+    from standfast.report.words import report_text
+
+    found, events = session.store.run(run), session.store.events(run)
+    if session.json:
+        show_json(report_dict(found, events) | {"detached": detached})
+    elif found.ended:
+        show(report_text(found, events))

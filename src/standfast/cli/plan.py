@@ -1,0 +1,151 @@
+"""`plan`: look, scan, plan, show, and write the plan file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from standfast.cli.out import plural, say, show, show_json
+from standfast.cli.session import Session, verb
+
+if TYPE_CHECKING:
+    from standfast.model.cluster import Snapshot
+    from standfast.model.plan import HostStep, Plan, PlannedMove
+    from standfast.model.policy import Policy
+
+CHANGES = 10
+REFUSED = 5
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@verb(name="plan")
+@click.option("--cluster", metavar="NAME", help="Which cluster, if the config has several.")
+@click.option(
+    "--out",
+    type=FILE,
+    default=Path("standfast-plan.json"),
+    show_default=True,
+    help="Where the plan is written.",
+)
+@click.option("--hosts", metavar="A,B", help="Only these hosts are patched.")
+@click.option("--exclude", metavar="A,B", help="These hosts are left alone.")
+@click.option("--snapshot", "from_file", type=FILE, help="Plan for this snapshot file, asking no host.")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit with 10 where there is something to do.")
+def plan(
+    session: Session,
+    cluster: str | None,
+    out: Path,
+    hosts: str | None,
+    exclude: str | None,
+    from_file: Path | None,
+    detailed_exitcode: bool,
+) -> int:
+    """Plan a run: order, moves, times, and what is refused and why. Changes nothing.
+
+    Exit codes: 0; with --detailed-exitcode 10 if there is something to do; 5 if something is refused, so
+    that the plan can't be applied.
+    """
+    from standfast.cli.looking import host_ids, split
+    from standfast.codec import to_plain, write_file
+    from standfast.plan.make import make_plan
+
+    snapshot, policy = _look(session, cluster, from_file)
+    made = make_plan(
+        snapshot,
+        policy,
+        now=session.now(),
+        only=host_ids(snapshot, split(hosts)) if hosts else None,
+        exclude=host_ids(snapshot, split(exclude)),
+    )
+    digest = write_file(out, "plan", made)
+    if session.json:
+        show_json({"file": str(out), "digest": digest, "plan": to_plain(made)})
+    else:
+        show(as_text(made, snapshot))
+        say(_next(made, out, digest))
+    if made.refusals:
+        return REFUSED
+    return CHANGES if detailed_exitcode and (made.waves or made.rebalance) else 0
+
+
+def _look(session: Session, cluster: str | None, from_file: Path | None) -> tuple[Snapshot, Policy]:
+    """A cluster or a file of one, and the policy to plan with."""
+    from standfast.cli.looking import look
+    from standfast.codec import read_file
+    from standfast.model.cluster import Snapshot
+    from standfast.model.policy import Policy
+
+    if from_file is not None:
+        given = session.config_path.exists()
+        snapshot = read_file(from_file, "snapshot", Snapshot)
+        known = session.config.clusters if given else {}
+        return snapshot, known[snapshot.cluster].policy if snapshot.cluster in known else Policy()
+    chosen = session.cluster(cluster)
+    say(f"Looking at cluster {chosen.name} …")
+    return look(session.outside(chosen), chosen, scan=True, refresh=True), chosen.policy
+
+
+def _next(made: Plan, out: Path, digest: str) -> str:
+    import shlex
+
+    wrote = f"Wrote {out} (digest {digest[:12]})."
+    if made.refusals:
+        return f"{wrote} It can't be applied while something is refused."
+    if not made.waves and not made.rebalance:
+        return f"{wrote} There is nothing to do."
+    return f"{wrote} Carry it out: standfast apply {shlex.quote(str(out))}"
+
+
+def as_text(made: Plan, snapshot: Snapshot) -> str:
+    """The plan for a reader."""
+    from standfast.report.plain import cell
+
+    lines = [
+        f"Cluster {made.cluster}: {plural(len(snapshot.hosts), 'host')}, {plural(len(snapshot.vms), 'VM')}."
+    ]
+    for number, step in enumerate(made.steps, 1):
+        lines += _step(number, step, snapshot)
+    if made.rebalance:
+        lines += ["Then VMs are spread:", *(_move(move, snapshot) for move in made.rebalance)]
+    lines += [
+        f"Left alone: {alone.name}: {alone.reason or 'nothing pending and no reboot needed.'}"
+        for alone in made.left_alone
+    ]
+    lines += [f"REFUSED: {reason}" for reason in made.refusals]
+    lines += [f"Warning: {reason}" for reason in made.warnings]
+    lines += _figures(made) if made.waves else []
+    return "\n".join(cell(line) for line in lines)
+
+
+def _step(number: int, step: HostStep, snapshot: Snapshot) -> list[str]:
+    from standfast.model.units import span
+
+    reboot = "reboot" if step.reboot else "no reboot"
+    updates = plural(len(step.pending), "update")
+    return [
+        f"{number}. {step.name}: {updates}, {reboot}, about {span(step.seconds)}",
+        *(f"   {each}" for each in step.pending),
+        *(_move(move, snapshot) for move in step.moves),
+    ]
+
+
+def _move(move: PlannedMove, snapshot: Snapshot) -> str:
+    from standfast.model.units import span
+
+    way = f"{snapshot.host_name(move.source)} -> {snapshot.host_name(move.target)}"
+    told = move.predicted
+    times = f"brown-out {span(told.brownout_seconds)}, black-out {span(told.blackout_seconds)}"
+    return f"   move {move.vm_name}: {way} ({times})"
+
+
+def _figures(made: Plan) -> list[str]:
+    from standfast.model.units import span
+
+    bounds, seconds, p95 = made.bounds, made.predicted_seconds, made.predicted_p95_seconds
+    return [
+        f"{plural(bounds.moves, 'move')}; no plan for these hosts needs fewer than {bounds.moves_at_least}. "
+        f"At most {bounds.peak_memory_fraction:.0%} of a host's memory is held at any time.",
+        f"Predicted: {span(seconds)}, 95 times in 100 below {span(p95)}.",
+    ]

@@ -1,0 +1,163 @@
+"""`run list | show | watch | pause | resume | cancel | abandon | report`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from standfast.cli.out import say, show, show_json, table
+from standfast.cli.session import Session, verb
+
+if TYPE_CHECKING:
+    from standfast.store import RunSummary
+
+RUN = click.argument("run", default="last", metavar="[RUN]")
+"""An id, the beginning of one that only one run has, or `last`."""
+
+
+@click.group()
+def run() -> None:
+    """List, watch, steer and report runs. RUN is an id, its beginning, or `last` (the default)."""
+
+
+@run.add_command
+@verb(name="list")
+@click.option("--cluster", metavar="NAME", help="Runs of this cluster only.")
+def list_(session: Session, cluster: str | None) -> None:
+    """List runs, newest first."""
+    found = session.store.runs(cluster)
+    if session.json:
+        show_json({"runs": [_summary(each) for each in found]})
+    elif not found:
+        say("There are no runs yet. `standfast plan`, then `standfast apply PLAN` begins one.")
+    else:
+        show(table(("RUN", "CLUSTER", "STATE", "HOSTS", "BEGAN", "BY"), [_row(each) for each in found]))
+
+
+def _summary(each: RunSummary) -> dict[str, object]:
+    return {
+        "run": str(each.id),
+        "cluster": each.cluster,
+        "state": str(each.state),
+        "created_at": each.created_at,
+        "ended_at": each.ended_at,
+        "hosts_total": each.hosts_total,
+        "hosts_done": each.hosts_done,
+        "approved_by": each.approved_by,
+    }
+
+
+def _row(each: RunSummary) -> tuple[str, ...]:
+    began = datetime.fromtimestamp(each.created_at).astimezone().strftime("%Y-%m-%d %H:%M")
+    hosts = f"{each.hosts_done}/{each.hosts_total}"
+    return (str(each.id), each.cluster, str(each.state), hosts, began, each.approved_by)
+
+
+@run.add_command
+@verb(name="show")
+@RUN
+def show_(session: Session, run: str) -> None:
+    """Show where a run is now, and what it waits for."""
+    from standfast.cli import screen
+    from standfast.cli.watch import Watch
+    from standfast.codec import to_plain
+
+    seen, _ = Watch(session, session.store.find_run(run)).look()
+    if session.json:
+        plain = to_plain(seen.run)
+        plain.pop("plan")
+        show_json(plain | {"live": seen.live, "controller": seen.controller, "controller_alive": seen.alive})
+        return
+    show(screen.header(seen))
+    rows = [screen.lane(seen, row) for row in sorted(seen.run.hosts, key=lambda row: row.position)]
+    show(table(("HOST", "PHASE", "LAST"), rows))
+    for part in (*map("  ".join, screen.flights(seen.live)), *screen.blocks(seen)):
+        show(part)
+
+
+@run.add_command
+@verb(name="watch")
+@RUN
+@click.option("-o", "--output", type=click.Choice(["ndjson"]), help="Stream events, one JSON object a line.")
+@click.option("--until-held", is_flag=True, help="End with exit code 4 when the run waits for the operator.")
+def watch(session: Session, run: str, output: str | None, until_held: bool) -> int:
+    """Watch a run to its end. Ctrl-C only detaches.
+
+    Exit codes: 0 completed; 3 degraded, cancelled or abandoned; 4 waits for the operator.
+    """
+    from standfast.cli.watch import Watch, style_of
+    from standfast.cli.watch import watch as follow
+    from standfast.report.facts import report_dict
+
+    style = style_of(session, output)
+    watcher = Watch(session, session.store.find_run(run), on_hold=until_held or style != "live")
+    code = follow(watcher, style=style, to_stdout=not session.json)
+    if session.json and style != "ndjson":
+        show_json(report_dict(session.store.run(watcher.run), watcher.events))
+    return code
+
+
+@run.add_command
+@verb(name="report")
+@RUN
+def report(session: Session, run: str) -> None:
+    """Tell a run: hosts, versions, moves, times, and what is still changed."""
+    from standfast.report.facts import report_dict
+    from standfast.report.words import report_text
+
+    found = session.store.run(session.store.find_run(run))
+    events = session.store.events(found.id)
+    if session.json:
+        show_json(report_dict(found, events))
+    else:
+        show(report_text(found, events))
+
+
+def _say_to(session: Session, run: str, word: str, then: str) -> None:
+    """Leave an operator's word, and see that somebody takes it up."""
+    from standfast.cli.serve import start_detached
+    from standfast.model.run import Verb
+
+    found = session.store.find_run(run)
+    session.store.command(found, Verb(word), session.actor(), session.now())
+    started = start_detached(session) is not None
+    if session.json:
+        show_json({"run": str(found), "verb": word, "controller_started": started})
+        return
+    say(f"Said {word} to run {found}: {then}")
+    if started:
+        say("No controller was running: started one to take it up.")
+
+
+@run.add_command
+@verb(name="pause")
+@RUN
+def pause(session: Session, run: str) -> None:
+    """Start nothing new; moves and host work under way go on."""
+    _say_to(session, run, "pause", "nothing new starts. `standfast run resume` goes on.")
+
+
+@run.add_command
+@verb(name="resume")
+@RUN
+def resume(session: Session, run: str) -> None:
+    """Go on with a paused or held run."""
+    _say_to(session, run, "resume", "it goes on. `standfast run watch` shows how.")
+
+
+@run.add_command
+@verb(name="cancel")
+@RUN
+def cancel(session: Session, run: str) -> None:
+    """Go to the next safe point, give back what was borrowed, end."""
+    _say_to(session, run, "cancel", "it goes to the next safe point, then gives back what it borrowed.")
+
+
+@run.add_command
+@verb(name="abandon")
+@RUN
+def abandon(session: Session, run: str) -> None:
+    """Act no more, and list what is still changed."""
+    _say_to(session, run, "abandon", "it acts no more. `standfast run report` lists what is still changed.")
