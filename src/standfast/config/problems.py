@@ -25,17 +25,24 @@ _MUST_BE = {
     "greater_than_equal": "at least {ge}",
     "greater_than": "more than {gt}",
     "less_than_equal": "at most {le}",
-    "too_short": "at least {min_length} long",
 }
 
 
 def first_problem(document: Document, model: type[BaseModel], error: ValidationError) -> ConfigError:
-    """The problem that stands first in the file."""
-    problems = [_problem(document, model, each) for each in error.errors()]
-    return min(problems, key=_position)
+    """The problem that stands first in the file; a misspelt key before the one that it leaves missing."""
+    found = error.errors()
+    places = [each["loc"] for each in found]
+    innermost = [each for each in found if not any(_inside(each["loc"], place) for place in places)]
+    problems = [_problem(document, model, each) for each in innermost]
+    return min(problems, key=lambda each: (_line(each), each.code == "config_missing_key"))
 
 
-def _position(problem: ConfigError) -> int:
+def _inside(outer: tuple[str | int, ...], inner: tuple[str | int, ...]) -> bool:
+    """Whether `inner` is below `outer`: a list with a bad item is counted short as well."""
+    return len(inner) > len(outer) and inner[: len(outer)] == outer
+
+
+def _line(problem: ConfigError) -> int:
     return int(problem.where.rpartition(":")[2])
 
 
@@ -63,6 +70,9 @@ def _problem(document: Document, model: type[BaseModel], each: Any) -> ConfigErr
         do = "Put it in quotes." if isinstance(each["input"], (int, float)) else ""
         what = f"{key} must be text, not {_told(each['input'])}"
         return ConfigError("config_value", what, where=where, do=do)
+    if kind == "too_short":
+        what = f"{key} must hold at least {context['min_length']}, not {context['actual_length']}"
+        return ConfigError("config_value", what, where=where)
     must = _MUST_BE.get(kind)
     if must is None:
         return ConfigError("config_value", f"{key} can't be used", where=where, why=str(each["msg"]))

@@ -13,6 +13,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
 
 from standfast.model.errors import ConfigError
 
@@ -89,6 +90,10 @@ def _line_of_byte(file: FilePath, position: int) -> int:
 
 def _broken(file: FilePath, error: YAMLError) -> ConfigError:
     """One sentence from a scanner's or parser's error."""
+    if isinstance(error, ReaderError):
+        where = f"{file}:{_text(file)[: error.position].count(chr(10)) + 1}"
+        what = f"the character {chr(error.character)!r} can't stand in YAML"
+        return ConfigError("config_character", what, where=where, do="Take it out.")
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     where = f"{file}:{mark.line + 1}" if mark is not None else str(file)
     problem = (error.problem if isinstance(error, MarkedYAMLError) else str(error)) or str(error)
