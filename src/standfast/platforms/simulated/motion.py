@@ -1,0 +1,153 @@
+"""Time goes on: legs of migrations, units, boots and deeds by hand happen in their order."""
+
+from __future__ import annotations
+
+from standfast.model.cluster import VmState
+from standfast.model.hostwork import RebootSign, WorkKind, WorkPhase
+from standfast.model.ids import HostId, VmId
+from standfast.platforms.simulated import flights, judge
+from standfast.platforms.simulated.spec import boot_id
+from standfast.platforms.simulated.state import ByHand, Deed, SimFlight, SimHost, SimWork, State
+
+NEEDS_REBOOT = ("linux-image", "kernel", "libc6", "systemd", "qemu", "libvirt")
+"""Packages after which the host shows a sign that it needs a reboot."""
+
+
+def advance(state: State, to: float) -> None:
+    """Let everything happen that happens until `to`, each thing at its own time."""
+    while True:
+        vms = flights.flying(state)
+        speed = flights.rates(state, vms)
+        ends = [
+            at for vm in vms if (at := flights.next_at(state, vm, speed.get(vm.base.id, 0.0))) is not None
+        ]
+        at = min([*ends, *_host_times(state), *(deed.at for deed in state.by_hand)], default=to)
+        step = min(max(at, state.now), to)
+        flights.progress(vms, speed, step - state.now)
+        state.now = max(state.now, step)
+        if at > to:
+            return
+        for vm in vms:
+            due = flights.next_at(state, vm, speed.get(vm.base.id, 0.0)) if vm.flight else None
+            if due is not None and due <= state.now + 1e-9:
+                flights.leg_ended(state, vm, speed.get(vm.base.id, 0.0))
+        _hosts(state)
+        for deed in sorted(
+            (deed for deed in state.by_hand if deed.at <= state.now), key=lambda deed: deed.at
+        ):
+            state.by_hand.remove(deed)
+            do_by_hand(state, deed)
+        if state.now >= to and not _due(state):
+            return
+
+
+def _due(state: State) -> bool:
+    times = [*_host_times(state), *(deed.at for deed in state.by_hand)]
+    return any(at <= state.now for at in times)
+
+
+def _host_times(state: State) -> list[float]:
+    times = []
+    for host in state.hosts.values():
+        if host.down_at is not None:
+            times.append(host.down_at)
+        if host.back_at is not None:
+            times.append(host.back_at)
+        times += [work.ends_at for work in host.works.values() if work.ends_at is not None]
+    return times
+
+
+def _hosts(state: State) -> None:
+    for host in state.hosts.values():
+        for work in host.works.values():
+            if work.ends_at is not None and work.ends_at <= state.now:
+                _work_ended(state, host, work)
+        if host.down_at is not None and host.down_at <= state.now:
+            _goes_down(state, host)
+        if host.back_at is not None and host.back_at <= state.now:
+            _comes_back(state, host)
+
+
+def _work_ended(state: State, host: SimHost, work: SimWork) -> None:
+    work.ends_at = None
+    work.phase = WorkPhase.FAILED if work.fails else WorkPhase.SUCCEEDED
+    work.exit_code = 100 if work.fails else 0
+    state.note(f"{work.kind} on {host.base.name} {work.phase}")
+    if work.fails:
+        work.detail = "E: simulated failure"
+        return
+    if work.kind is WorkKind.PATCH:
+        work.versions_before = tuple((update.package, update.installed) for update in host.pending)
+        work.versions_after = tuple((update.package, update.candidate) for update in host.pending)
+        if any(update.package.startswith(NEEDS_REBOOT) for update in host.pending):
+            host.reboot_signs = tuple(dict.fromkeys((*host.reboot_signs, RebootSign.NEWER_KERNEL)))
+        host.pending = ()
+
+
+def _goes_down(state: State, host: SimHost) -> None:
+    """Units that run are lost, the reboot's own among them, and so is every VM that is still here."""
+    host.down_at, host.up = None, False
+    judge.reboot_began(state, host.base.id)
+    for vm in state.incoming(host.base.id):
+        flights.end(state, vm, f"{host.base.name} went down")
+    for vm in state.residents(host.base.id):
+        flights.end(state, vm, f"{host.base.name} went down")
+        state.place(vm, vm.host, VmState.SHUT_OFF)
+        judge.vm_lost(state, vm, f"{host.base.name} was rebooted")
+    for work in host.works.values():
+        if work.phase is WorkPhase.RUNNING:
+            work.phase, work.ends_at = WorkPhase.LOST, None
+    host.back_at = None if host.faults.never_returns else state.now + host.boot_seconds
+    state.note(f"{host.base.name} goes down")
+
+
+def _comes_back(state: State, host: SimHost) -> None:
+    host.back_at, host.up = None, True
+    state.note(f"{host.base.name} is back")
+    if host.faults.keeps_boot:
+        host.faults.keeps_boot = False
+        return
+    host.boots += 1
+    host.boot_id, host.booted_at = boot_id(host.base.id, host.boots), state.now
+    host.reboot_signs = ()
+    faults = host.faults
+    host.links = [name for name in host.links if name not in faults.lose_links]
+    host.mounts = [name for name in host.mounts if name not in faults.lose_mounts]
+    host.failed_units = list(faults.fail_units)
+    host.hypervisor_up = not faults.hypervisor_stays_down
+
+
+def do_by_hand(state: State, deed: ByHand) -> None:
+    """Somebody else does something; a cordon stops it as it would stop us, unless it is forced."""
+    host = state.hosts[deed.host]
+    if deed.deed is Deed.CORDON:
+        host.cordoned_by = host.cordoned_by or "somebody"
+        return
+    assert deed.vm is not None
+    vm = state.vms[deed.vm]
+    refused = bool(host.cordoned_by) and not deed.forced
+    if deed.deed is Deed.STOP:
+        flights.end(state, vm, "stopped by hand")
+        state.place(vm, vm.host, VmState.SHUT_OFF)
+    elif refused or not host.up:
+        state.note(f"{deed.deed} of {vm.base.name} on {host.base.name} by hand was refused")
+        return
+    elif deed.deed is Deed.START:
+        if vm.state is VmState.SHUT_OFF:
+            state.place(vm, deed.host, VmState.RUNNING)
+            judge.arrived(state, vm, deed.host)
+    elif vm.state is VmState.RUNNING and vm.flight is None and vm.host != deed.host:
+        flights.begin(state, vm, new_flight(state, deed.vm, deed.host))
+    state.note(f"{deed.deed} of {vm.base.name} by hand ({host.base.name})")
+
+
+def new_flight(state: State, vm: VmId, target: HostId) -> SimFlight:
+    """A migration that begins now, without an order."""
+    about = state.vms[vm]
+    return SimFlight(
+        target=target,
+        started_at=state.now,
+        until=state.now + flights.SETUP_SECONDS,
+        left_bytes=float(about.base.memory_bytes),
+        round_began=state.now,
+    )

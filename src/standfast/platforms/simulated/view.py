@@ -1,0 +1,83 @@
+"""What the platform shows of the world: frozen values, built again only where something has changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from standfast.model.cluster import Host, Snapshot, Vm, VmState
+from standfast.model.ids import HostId, VmId
+from standfast.model.moves import Flight
+from standfast.platforms.simulated import flights
+from standfast.platforms.simulated.state import SimHost, SimVm, State
+
+
+class View:
+    """Snapshots of one world. Keeps the last values, so that a quiet world costs next to nothing."""
+
+    def __init__(self) -> None:
+        self._hosts: dict[HostId, tuple[tuple[object, ...], Host]] = {}
+        self._vms: dict[VmId, tuple[tuple[object, ...], Vm]] = {}
+        self._quiet: tuple[object, tuple[Vm, ...]] | None = None
+
+    def snapshot(self, state: State) -> Snapshot:
+        """The cluster now, as `Platform.observe` promises it."""
+        reachable = {host: state.reachable(host) for host in state.hosts}
+        hosts = tuple(self._host(host, reachable[host.base.id]) for host in state.hosts.values())
+        return Snapshot(
+            state.cluster, state.platform, state.now, hosts, self._all_vms(state, reachable), state.rules
+        )
+
+    def _host(self, host: SimHost, reachable: bool) -> Host:
+        key = (reachable, host.cordoned_by, host.up)
+        known = self._hosts.get(host.base.id)
+        if known is not None and known[0] == key and known[1].memory_bytes == host.base.memory_bytes:
+            return known[1]
+        why = "" if reachable else ("no answer within its time" if host.up else "no route to host")
+        made = replace(
+            host.base,
+            reachable=reachable,
+            unreachable_why=why,
+            cordoned=bool(host.cordoned_by),
+            cordoned_by=host.cordoned_by,
+        )
+        self._hosts[host.base.id] = (key, made)
+        return made
+
+    def _all_vms(self, state: State, reachable: dict[HostId, bool]) -> tuple[Vm, ...]:
+        mark = (state.placement, tuple(reachable.values()))
+        if self._quiet is not None and self._quiet[0] == mark and not state.in_flight:
+            return self._quiet[1]
+        speed = flights.rates(state, flights.flying(state))
+        found: list[Vm] = []
+        for vm in state.vms.values():
+            if reachable[vm.host]:
+                found.append(self._vm(state, vm, speed.get(vm.base.id, 0.0)))
+            elif vm.flight is not None and reachable[vm.flight.target]:
+                found.append(replace(vm.base, host=vm.flight.target, state=VmState.INCOMING, flight=None))
+        vms = tuple(found)
+        self._quiet = (mark, vms)
+        return vms
+
+    def _vm(self, state: State, vm: SimVm, rate: float) -> Vm:
+        if vm.flight is not None:
+            return replace(vm.base, host=vm.host, state=vm.state, flight=_flight(state, vm, rate))
+        key = (vm.host, vm.state)
+        known = self._vms.get(vm.base.id)
+        if known is None or known[0] != key:
+            known = (key, replace(vm.base, host=vm.host, state=vm.state, flight=None))
+            self._vms[vm.base.id] = known
+        return known[1]
+
+
+def _flight(state: State, vm: SimVm, rate: float) -> Flight:
+    flight = vm.flight
+    assert flight is not None
+    return Flight(
+        target=flight.target,
+        since_seconds=state.now - flight.started_at,
+        total_bytes=vm.base.memory_bytes,
+        remaining_bytes=round(flight.left_bytes),
+        bytes_per_second=rate,
+        dirty_bytes_per_second=vm.dirty * (1 - flight.throttle),
+        iteration=flight.rounds,
+    )
