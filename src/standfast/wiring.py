@@ -1,0 +1,128 @@
+"""The composition root: a cluster of the config made into the ports that a run is handed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from standfast.config import ClusterConfig, HostConfig
+from standfast.model.cluster import MoveLimits, Snapshot
+from standfast.model.ids import HostId, VmId
+from standfast.model.moves import MoveOrder, MoveOutcome
+from standfast.model.reasons import Reason
+from standfast.ports import Outside, Platform
+
+if TYPE_CHECKING:
+    from standfast.platforms.libvirt.hosts import LibvirtHost
+    from standfast.transports.ssh import SshTarget
+
+
+def outside_for(cluster: ClusterConfig, state_dir: Path, known_ids: Mapping[str, HostId]) -> Outside:
+    """The outside world of one cluster; nothing is connected to yet.
+
+    `known_ids` are host UUIDs by name as seen before: a host that is down can't say its own. Raises
+    StandfastError.
+    """
+    if cluster.platform == "simulated":
+        return _simulated(cluster)
+    return _libvirt(cluster, known_ids)
+
+
+class _Named:
+    """A platform that tells a book of names which host is which, whenever it has looked."""
+
+    def __init__(self, platform: Platform, names: dict[HostId, str]) -> None:
+        self._platform = platform
+        self._names = names
+
+    def observe(self) -> Snapshot:
+        snapshot = self._platform.observe()
+        self._names.update({host.id: host.name for host in snapshot.hosts})
+        return snapshot
+
+    def check_move(self, vm: VmId, target: HostId) -> tuple[Reason, ...]:
+        return self._platform.check_move(vm, target)
+
+    def start_move(self, order: MoveOrder) -> None:
+        self._platform.start_move(order)
+
+    def move_outcome(self, order: MoveOrder) -> MoveOutcome:
+        return self._platform.move_outcome(order)
+
+    def cancel_move(self, order: MoveOrder) -> None:
+        self._platform.cancel_move(order)
+
+    def close(self) -> None:
+        self._platform.close()
+
+
+def _libvirt(cluster: ClusterConfig, known_ids: Mapping[str, HostId]) -> Outside:
+    from standfast.platforms.libvirt.fence import LibvirtFence
+    from standfast.platforms.libvirt.platform import LibvirtPlatform
+    from standfast.run.clock import WallClock
+    from standfast.updates.apt import AptWork
+
+    targets = ssh_targets(cluster)
+    names = {id: name for name, id in known_ids.items() if name in targets}
+
+    def name_of(host: HostId) -> str:
+        return names.get(host, str(host))
+
+    fence = LibvirtFence(targets, name_of=name_of)
+    platform = LibvirtPlatform(
+        cluster.name,
+        [libvirt_host(host) for host in cluster.hosts],
+        clock=time.time,
+        ssh_config=cluster.ssh_config,
+        known_ids=known_ids,
+        shared_paths=cluster.shared_paths,
+        mounts_of=fence.mounts,
+    )
+    work = AptWork(targets, name_of=name_of)
+    return Outside(_Named(platform, names), fence, work, WallClock(), names)
+
+
+def ssh_targets(cluster: ClusterConfig) -> dict[str, SshTarget]:
+    """How each host is reached by ssh, by its name."""
+    from standfast.transports.ssh import SshTarget
+
+    return {host.name: SshTarget(host.name, host.ssh, cluster.ssh_config) for host in cluster.hosts}
+
+
+def libvirt_host(host: HostConfig) -> LibvirtHost:
+    """The host as the libvirt platform wants it."""
+    from standfast.platforms.libvirt.hosts import LibvirtHost
+
+    usual = MoveLimits()
+    return LibvirtHost(
+        name=host.name,
+        uri=host.uri,
+        peer_uri=host.peer_uri or None,
+        migration_address=host.migration_address,
+        memory_bytes=host.memory_bytes,
+        fault_domain=host.fault_domain,
+        limits=MoveLimits(host.moves_out or usual.outbound, host.moves_in or usual.inbound),
+        migration_bits_per_second=host.migration_bits_per_second,
+    )
+
+
+def _simulated(cluster: ClusterConfig) -> Outside:
+    """A world in a file: made where there is none, shared by all processes that name it."""
+    from standfast.platforms.simulated import FileWorld, SimSpec, build_outside
+
+    declared = cluster.simulated
+    assert declared is not None, cluster.name
+    if declared.world.exists():
+        return build_outside(FileWorld(declared.world))
+    spec = SimSpec(
+        hosts=declared.hosts,
+        vms=declared.vms,
+        seed=declared.seed,
+        cluster=cluster.name,
+        boot_seconds=declared.boot_seconds,
+        pace=declared.pace,
+    )
+    declared.world.parent.mkdir(parents=True, exist_ok=True)
+    return build_outside(FileWorld.create(declared.world, spec))

@@ -35,14 +35,14 @@ def apply(session: Session, plan: Path, yes: bool, detach: bool) -> int:
     from standfast.model.plan import Plan
 
     wanted = read_file(plan, "plan", Plan)
-    refuse_stale(session, wanted)
+    now = refuse_stale(session, wanted)
     if not wanted.steps and not wanted.rebalance:
         say("There is nothing to do: no host has updates pending or needs a reboot.")
         return 0
     if not yes and interactive() and not click.confirm(_question(wanted), err=True):
         say("Nothing was changed.")
         return 1
-    run = _create(session, wanted, digest(wanted))
+    run = _create(session, wanted, digest(wanted), now)
     controller = start_detached(session)
     say(f"Run {run} has begun.")
     if detach:
@@ -64,8 +64,8 @@ def _question(plan: Plan) -> str:
     return f"Patch {hosts} of cluster {plan.cluster} with {moves}?"
 
 
-def refuse_stale(session: Session, plan: Plan) -> None:
-    """Look at the cluster again. Raises RefusedError, DriftError: the plan may not be carried out."""
+def refuse_stale(session: Session, plan: Plan) -> float:
+    """Look at the cluster again; returns its own time. Raises RefusedError, DriftError, UsageError."""
     from standfast.cli.looking import look
     from standfast.model.plan import SCHEMA_VERSION
     from standfast.plan.drift import compare
@@ -87,7 +87,8 @@ def refuse_stale(session: Session, plan: Plan) -> None:
     cluster = session.cluster(plan.cluster)
     _refuse_second(session, plan.cluster)
     say(f"Looking whether cluster {cluster.name} is still as planned …")
-    changed = compare(plan.basis, look(session.outside(cluster), cluster, scan=True, refresh=False))
+    snapshot = look(session.outside(cluster), cluster, scan=True, refresh=False)
+    changed = compare(plan.basis, snapshot)
     if changed:
         raise DriftError(
             "plan_drift",
@@ -95,6 +96,7 @@ def refuse_stale(session: Session, plan: Plan) -> None:
             why=_some(changed),
             do="Plan again: standfast plan.",
         )
+    return snapshot.taken_at
 
 
 def _refuse_second(session: Session, cluster: str) -> None:
@@ -105,7 +107,7 @@ def _refuse_second(session: Session, cluster: str) -> None:
             "run_active",
             f"cluster {cluster} has a run that has not ended",
             why=f"run {active[0]} is still active",
-            do=f"Watch it (`standfast run watch {active[0]}`), or end it (`standfast run cancel {active[0]}`).",
+            do=f"`standfast run watch {active[0]}` shows it, `standfast run cancel {active[0]}` ends it.",
         )
 
 
@@ -115,13 +117,13 @@ def _some(sentences: list[str] | tuple[str, ...]) -> str:
     return " ".join(sentences[:MOST_TOLD]) + (f" And {more} more." if more > 0 else "")
 
 
-def _create(session: Session, plan: Plan, digest: str) -> RunId:
+def _create(session: Session, plan: Plan, digest: str, now: float) -> RunId:
     from ulid import ULID
 
     from standfast.model.ids import RunId
 
     run = RunId(str(ULID()))
-    session.store.create_run(run, plan, digest, session.actor(), session.now())
+    session.store.create_run(run, plan, digest, session.actor(), now)
     return run
 
 

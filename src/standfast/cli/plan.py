@@ -55,7 +55,7 @@ def plan(
     made = make_plan(
         snapshot,
         policy,
-        now=session.now(),
+        now=snapshot.taken_at,
         only=host_ids(snapshot, split(hosts)) if hosts else None,
         exclude=host_ids(snapshot, split(exclude)),
     )

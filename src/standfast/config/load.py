@@ -115,7 +115,8 @@ def _cluster(document: Document, name: str, raw: RawCluster) -> ClusterConfig:
 def _simulated(base: Path, raw: RawCluster) -> SimConfig | None:
     if raw.simulated is None:
         return None
-    return SimConfig(base / Path(raw.simulated.world).expanduser(), raw.simulated.seconds_per_second)
+    keys = raw.simulated.model_dump()
+    return SimConfig(base / Path(keys.pop("world")).expanduser(), **keys)
 
 
 def _absolute(document: Document, here: text.Path, index: int, raw: RawCluster) -> str:

@@ -126,10 +126,18 @@ else:
 
 
 class RawSim(Strict):
-    """A simulated cluster."""
+    """A simulated cluster: for trying out and for tests."""
 
-    world: str = Field(description="file that holds the simulated world, beside the config if not absolute")
-    seconds_per_second: float = Field(default=1.0, gt=0, description="simulated seconds in one real second")
+    world: str = Field(
+        description="file that the simulated world lives in, beside the config if not absolute"
+    )
+    hosts: int = Field(default=4, ge=1, le=5000, description="hosts of a new world")
+    vms: int = Field(default=10, ge=0, le=50000, description="VMs of a new world")
+    seed: int = Field(default=0, description="the same seed makes the same world")
+    boot_seconds: float = Field(default=45.0, gt=0, description="how long its hosts take to boot")
+    pace: float | None = Field(
+        default=None, gt=0, description="simulated seconds in one real second; left out: as fast as it goes"
+    )
 
 
 class RawCluster(Strict):

@@ -49,11 +49,15 @@ class RulesConfig:
 
 @dataclass(frozen=True, slots=True)
 class SimConfig:
-    """A simulated cluster: where its world is kept, so that several processes see the same one."""
+    """A simulated cluster: the file that its world lives in, and how a new one begins."""
 
     world: Path
-    seconds_per_second: float = 1.0
-    """How many of its seconds pass in one of ours."""
+    hosts: int = 4
+    vms: int = 10
+    seed: int = 0
+    boot_seconds: float = 45.0
+    pace: float | None = None
+    """Simulated seconds in one real second; None: as fast as it goes."""
 
 
 @dataclass(frozen=True, slots=True)

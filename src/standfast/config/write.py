@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,8 @@ def text(cluster: ClusterConfig) -> str:
     """One cluster as YAML. Policy and rules are left to their defaults."""
     body: dict[str, Any] = {"platform": cluster.platform}
     if cluster.simulated is not None:
-        body["simulated"] = {
-            "world": str(cluster.simulated.world),
-            "seconds_per_second": cluster.simulated.seconds_per_second,
-        }
+        keys = asdict(cluster.simulated) | {"world": str(cluster.simulated.world)}
+        body["simulated"] = {key: value for key, value in keys.items() if value is not None}
     if cluster.ssh_config is not None:
         body["ssh_config"] = str(cluster.ssh_config)
     if cluster.shared_paths:
@@ -52,15 +51,21 @@ def _host(host: HostConfig) -> dict[str, Any]:
     return {key: value for key, value in keys.items() if value not in ("", None)}
 
 
-def write(path: Path, content: str, *, overwrite: bool = False) -> None:
-    """Write atomically, for the owner's eyes only. Raises RefusedError if the file is there, OSError."""
-    if path.exists() and not overwrite:
+def refuse_existing(path: Path) -> None:
+    """Raises RefusedError if there is a config already."""
+    if path.exists():
         raise RefusedError(
             "config_exists",
             "there is a config already",
             where=str(path),
             do="Name another file with --config, or replace it with --force-overwrite.",
         )
+
+
+def write(path: Path, content: str, *, overwrite: bool = False) -> None:
+    """Write atomically, for the owner's eyes only. Raises RefusedError if the file is there, OSError."""
+    if not overwrite:
+        refuse_existing(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

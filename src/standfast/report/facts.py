@@ -35,7 +35,7 @@ def report_dict(run: Run, events: Sequence[EventRow]) -> dict[str, Any]:
         "commands": [
             {"at": event.at, "actor": event.actor, "text": event.text}
             for event in events
-            if event.actor != "standfast"
+            if event.actor != "standfast" and event.kind != "run_created"
         ],
     }
 
