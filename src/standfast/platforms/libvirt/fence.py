@@ -1,0 +1,150 @@
+"""`ports.Fence` for libvirt hosts: a flag on the host's disk, and a hook of libvirt's that obeys it.
+
+The flag `/var/lib/standfast/cordon` outlives the host's reboot, so that VMs with autostart do not come up on
+a host that nobody has looked at yet. The hook refuses `prepare`, `start`, `restore` and an incoming
+`migrate`; it never refuses what belongs to a VM that runs already. Source: https://libvirt.org/hooks.html.
+libvirt looks for hooks only when it starts or reloads, so one that is new is followed by `systemctl reload`,
+which reads configuration again and touches no guest and no job.
+
+No settings are borrowed: autostart flags of VMs that are shut off stay as they are, because the hook keeps
+them down, and `libvirt-guests` (which saves or stops guests at shutdown) finds none on an empty host. The one
+setting known here is `autostart:UUID`, a flag that a migration took from a VM, which the run gives back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib.resources import files
+
+from standfast.model.errors import OutsideError, RefusedError, StandfastError, UsageError
+from standfast.model.hostwork import Setting
+from standfast.model.ids import HostId
+from standfast.ports import Fencing
+from standfast.transports.ssh import SshTarget
+
+CALL_SECONDS = 30.0
+
+_AUTOSTART = """
+LC_ALL=C
+export LC_ALL
+case $2 in
+on) exec timeout 20 virsh -q -c qemu:///system autostart -- "$1" ;;
+*) exec timeout 20 virsh -q -c qemu:///system autostart --disable -- "$1" ;;
+esac
+"""
+
+
+@cache
+def script(name: str) -> str:
+    """A script of this package by file name."""
+    return files("standfast.platforms.libvirt").joinpath(name).read_text(encoding="utf-8")
+
+
+class LibvirtFence:
+    """Cordons of one cluster's hosts. `targets` by host name; `name_of` tells the name of a UUID."""
+
+    def __init__(self, targets: Mapping[str, SshTarget], *, name_of: Callable[[HostId], str]) -> None:
+        self._targets = targets
+        self._name_of = name_of
+
+    def cordon(self, host: HostId, by: Fencing) -> None:
+        """See `ports.Fence`. Installs the hook where it is missing or old, raises the flag and reads it back.
+
+        Raises RefusedError (`cordoned_by_other`, `stale_epoch`), OutsideError, UnreachableError, AuthError.
+        """
+        self._call(host, "up", by, script("hook.sh"))
+
+    def uncordon(self, host: HostId, by: Fencing) -> None:
+        """See `ports.Fence`. Raises as `cordon` does."""
+        self._call(host, "down", by, None)
+
+    def settings(self, host: HostId) -> tuple[Setting, ...]:
+        """Nothing has to change on a libvirt host; see above."""
+        return ()
+
+    def apply_setting(self, setting: Setting, by: Fencing) -> None:
+        """Set `autostart:UUID` to its value during the work."""
+        self._set(setting, setting.during)
+
+    def give_back(self, setting: Setting, by: Fencing) -> None:
+        """Set `autostart:UUID` to its value before."""
+        self._set(setting, setting.before)
+
+    def mounts(self, name: str) -> Mapping[str, str]:
+        """Mount points of a host (by its name) with their file system types, for telling what is shared.
+
+        Never raises: with nothing known no disk counts as shared by its file system."""
+        try:
+            done = self._targets[name].run("cat /proc/mounts", timeout_seconds=CALL_SECONDS)
+        except (StandfastError, KeyError):
+            return {}
+        return parse_mounts(done.stdout)
+
+    def _call(self, host: HostId, action: str, by: Fencing, hook: str | None) -> None:
+        name, target = self._target(host)
+        done = target.run(
+            script("cordon.sh"), action, by.run, str(by.epoch), input=hook, timeout_seconds=CALL_SECONDS
+        )
+        word, _, text = done.stdout.strip().rpartition("\n")[2].partition(" ")
+        if done.exit_code == 0 and word == "done":
+            return
+        raise _refusal(name, word, text, by) or OutsideError(
+            "cordon_failed",
+            "the cordon could not be put up" if action == "up" else "the cordon could not be taken down",
+            where=name,
+            why=(text if word == "hook" else done.stderr.strip()[-300:]) or f"exit code {done.exit_code}",
+        )
+
+    def _set(self, setting: Setting, value: str) -> None:
+        kind, _, vm = setting.name.partition(":")
+        if kind != "autostart" or not vm or value not in ("on", "off"):
+            raise UsageError("setting_unknown", f"no such setting of a libvirt host: {setting.name}={value}")
+        name, target = self._target(setting.host)
+        done = target.run(_AUTOSTART, vm, value, timeout_seconds=CALL_SECONDS)
+        if done.exit_code != 0:
+            why = done.stderr.strip()[-300:]
+            raise OutsideError("autostart_failed", f"autostart of {vm} can't be set", where=name, why=why)
+
+    def _target(self, host: HostId) -> tuple[str, SshTarget]:
+        name = self._name_of(host)
+        if name not in self._targets:
+            raise UsageError("host_unknown", f"{name} is no host that can be reached by SSH")
+        return name, self._targets[name]
+
+
+def _refusal(name: str, word: str, text: str, by: Fencing) -> RefusedError | None:
+    if word == "other":
+        return RefusedError(
+            "cordoned_by_other",
+            f"it is cordoned by run {text}",
+            where=name,
+            why=f"this is run {by.run}",
+            do="End that run, or take its cordon back if nobody works on the host.",
+        )
+    if word == "epoch":
+        return RefusedError(
+            "stale_epoch",
+            f"it has seen a newer controller (epoch {text})",
+            where=name,
+            why=f"this one has epoch {by.epoch}",
+            do="Another controller has taken over; this one must stop.",
+        )
+    return None
+
+
+def parse_mounts(text: str) -> dict[str, str]:
+    """`/proc/mounts` as mount point to type; a later mount on the same point hides the one before."""
+    found = {}
+    for line in text.splitlines():
+        parts = line.split(" ")
+        if len(parts) >= 3:
+            found[_unescaped(parts[1])] = parts[2]
+    return found
+
+
+def _unescaped(text: str) -> str:
+    r"""proc(5): space, tab, newline and backslash are written `\040`, `\011`, `\012`, `\134`."""
+    for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        text = text.replace(code, character)
+    return text

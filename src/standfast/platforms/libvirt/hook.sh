@@ -1,0 +1,19 @@
+#!/bin/sh
+# Installed by Standfast as /etc/libvirt/hooks/qemu.d/standfast; libvirt calls it as: NAME OPERATION PHASE EXTRA.
+# While the host is cordoned nothing may start on it, nor arrive. Whatever runs is left alone, and may leave.
+case ${2-} in
+prepare | start | restore | migrate) ;;
+*) exit 0 ;;
+esac
+case ${3-} in
+begin) ;;
+*) exit 0 ;;
+esac
+cordon=${STANDFAST_ROOT:-}/var/lib/standfast/cordon
+[ -e "$cordon" ] || exit 0
+run=unknown
+while IFS= read -r line; do
+    case $line in run=*) run=${line#run=} ;; esac
+done <"$cordon"
+echo "standfast: this host is cordoned by run $run for maintenance: nothing may start on it or move to it" >&2
+exit 1

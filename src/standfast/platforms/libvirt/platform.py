@@ -1,0 +1,275 @@
+"""`ports.Platform` on libvirt: every host asked at once, none able to hold up the others."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from standfast.model.cluster import Snapshot, VmState
+from standfast.model.errors import StandfastError, UnreachableError, UsageError
+from standfast.model.ids import HostId, VmId
+from standfast.model.moves import MoveOrder, MoveOutcome
+from standfast.model.reasons import Code, Reason
+from standfast.platforms.libvirt import checks, moves
+from standfast.platforms.libvirt.assemble import HostSeen, Leftover, assemble
+from standfast.platforms.libvirt.dirty import DirtyRates
+from standfast.platforms.libvirt.events import EventLog, Interruption
+from standfast.platforms.libvirt.hosts import LibvirtHost
+from standfast.platforms.libvirt.jobs import JobReading
+from standfast.platforms.libvirt.jobwatch import JobWatch
+from standfast.platforms.libvirt.line import Line, wait_for
+from standfast.platforms.libvirt.moves import End, Moves
+from standfast.platforms.libvirt.reading import HostReading, Reader
+from standfast.platforms.libvirt.uri import connection_uri, peer_uri
+
+ANSWER_SECONDS = 10.0
+"""How long a host that answered last time, or was never asked, is waited for."""
+RETRY_SECONDS = 1.0
+"""How long one that did not is waited for: it must not slow every tick down."""
+STUCK_SECONDS = 20.0
+"""After this a call that has not come back is left to itself. Longer than it takes to find no connection."""
+CHECK_SECONDS = 10.0
+
+
+def _no_mounts(_name: str) -> Mapping[str, str]:
+    return {}
+
+
+@dataclass
+class _Station:
+    """One host with its two lines: one for looking at everything, one for jobs and short questions."""
+
+    host: LibvirtHost
+    line: Line
+    side: Line
+    reader: Reader
+    jobs: JobWatch
+    id: HostId
+    known: bool
+    answered: bool = True
+    asked_at: float = 0.0
+    pending: Future[HostReading] | None = None
+    reading: HostReading | None = field(default=None)
+    why: str = ""
+
+
+class LibvirtPlatform:
+    """One cluster of libvirt hosts.
+
+    `clock` gives Unix time in seconds. `ssh_config` is used for `qemu+ssh://` URIs that name no `command`.
+    `known_ids` maps host names to the UUIDs they had, so that a host which does not answer is still itself,
+    and another machine under its name is refused. `shared_paths` are folders whose files all hosts see as the
+    same bytes; `mounts_of(host name)` tells mount points and file system types (`LibvirtFence.mounts` does),
+    and what neither says to be shared counts as local.
+    """
+
+    def __init__(
+        self,
+        cluster: str,
+        hosts: Sequence[LibvirtHost],
+        *,
+        clock: Callable[[], float],
+        ssh_config: Path | None,
+        known_ids: Mapping[str, HostId],
+        shared_paths: Sequence[str] = (),
+        mounts_of: Callable[[str], Mapping[str, str]] = _no_mounts,
+    ) -> None:
+        self.cluster = cluster
+        self._clock = clock
+        self._shared_paths = tuple(shared_paths)
+        self._events = EventLog(clock)
+        self._moves = Moves(self._end)
+        self._dirty = DirtyRates()
+        self._lock = threading.Lock()
+        self._last: dict[VmId, HostId] = {}
+        self._leftovers: tuple[Leftover, ...] = ()
+        self._stations = [self._station(host, ssh_config, known_ids, mounts_of) for host in hosts]
+
+    def _station(
+        self,
+        host: LibvirtHost,
+        ssh_config: Path | None,
+        known_ids: Mapping[str, HostId],
+        mounts_of: Callable[[str], Mapping[str, str]],
+    ) -> _Station:
+        uri = connection_uri(host.uri, ssh_config)
+        reader = Reader(host.name, mounts_of)
+
+        def opened(connection: Any) -> None:
+            reader.forget()
+            self._events.watch(host.name, connection, reader.forget)
+
+        side = Line(host.name, uri)
+        known = known_ids.get(host.name)
+        return _Station(
+            host,
+            Line(host.name, uri, opened),
+            side,
+            reader,
+            JobWatch(side),
+            # A host that was never seen has no UUID yet; this can't be mistaken for one.
+            id=known or HostId(f"unknown:{host.name}"),
+            known=known is not None,
+        )
+
+    def observe(self) -> Snapshot:
+        """See `ports.Platform`. Takes as long as the slowest host that answers, at most `ANSWER_SECONDS`."""
+        with self._lock:
+            self._ask_all()
+            jobs = {station.host.name: self._jobs(station) for station in self._stations}
+            seen = [
+                HostSeen(station.host, station.id, station.reading, station.why, jobs[station.host.name])
+                for station in self._stations
+            ]
+            found = assemble(
+                self.cluster,
+                self._clock(),
+                seen,
+                orders=self._moves.orders(),
+                last=self._last,
+                shared_paths=self._shared_paths,
+                dirty=self._dirty.known(),
+            )
+            self._leftovers = found.leftovers
+            self._last.update(
+                (vm.id, vm.host)
+                for vm in found.snapshot.vms
+                if vm.state not in (VmState.SHUT_OFF, VmState.INCOMING)
+            )
+            return found.snapshot
+
+    def _ask_all(self) -> None:
+        now = time.monotonic()
+        for station in self._stations:
+            if (
+                station.pending is not None
+                and not station.pending.done()
+                and now - station.asked_at > STUCK_SECONDS
+            ):
+                station.line.renew()
+                station.pending = None
+                self._events.lost(station.host.name)
+            if station.pending is None or station.pending.done():
+                station.pending = station.line.submit(station.reader.read)
+                station.asked_at = now
+        steady = [station.pending for station in self._stations if station.answered and station.pending]
+        others = [station.pending for station in self._stations if not station.answered and station.pending]
+        wait_for(steady, ANSWER_SECONDS)
+        wait_for(others, max(0.0, RETRY_SECONDS - (time.monotonic() - now)))
+        for station in self._stations:
+            self._take_answer(station)
+
+    def _take_answer(self, station: _Station) -> None:
+        assert station.pending is not None
+        station.reading, station.why = None, ""
+        if not station.pending.done():
+            waited = time.monotonic() - station.asked_at
+            station.why = f"libvirt on {station.host.name} has not answered for {waited:.0f} s."
+        elif (error := station.pending.exception()) is not None:
+            if not isinstance(error, StandfastError):
+                raise error
+            station.why = str(error)
+            if isinstance(error, UnreachableError):
+                self._events.lost(station.host.name)
+        else:
+            self._accept(station, station.pending.result())
+        station.answered = station.reading is not None
+
+    def _accept(self, station: _Station, reading: HostReading) -> None:
+        """A reading, unless it is another machine's than the one known by this name."""
+        if station.known and reading.id != station.id:
+            station.why = (
+                f"{station.host.name} answers as host {reading.id}, but is known as {station.id}: "
+                "it was reinstalled, or another machine has its address."
+            )
+            return
+        station.id, station.known, station.reading = reading.id, True, reading
+
+    def _jobs(self, station: _Station) -> Mapping[VmId, JobReading]:
+        if station.reading is None:
+            return {}
+        return station.jobs.read([vm.definition.id for vm in station.reading.domains if vm.active])
+
+    def check_move(self, vm: VmId, target: HostId) -> tuple[Reason, ...]:
+        """See `ports.Platform`. Rests on the last observation for where the VM is and what the hosts have."""
+        with self._lock:
+            place = self._last.get(vm)
+            there = next((station for station in self._stations if station.id == target), None)
+            here = next((station for station in self._stations if station.id == place), None)
+        if here is None or here.reading is None:
+            return (
+                Reason(Code.VM_NOT_RUNNING, "This VM is seen on no host that answers.", host=target, vm=vm),
+            )
+        if there is None or there.reading is None:
+            words = there.why if there is not None else "The target is no host of this cluster."
+            old = "older than" in words and there is not None
+            return (Reason(Code.HOST_TOO_OLD if old else Code.TARGET_UNREACHABLE, words, host=target, vm=vm),)
+        pair = checks.Pair(vm, here.host.name, there.host.name, target, here.reading, there.reading)
+        try:
+            definition, reasons = here.side.call(
+                lambda connection: checks.ask_source(connection, pair, self._shared_paths), CHECK_SECONDS
+            )
+            if definition is not None:
+                found = definition
+                reasons += there.side.call(
+                    lambda connection: checks.ask_target(connection, pair, found, found.kind), CHECK_SECONDS
+                )
+        except StandfastError as error:
+            return (Reason(Code.TARGET_UNREACHABLE, str(error), host=target, vm=vm),)
+        return tuple(reasons)
+
+    def start_move(self, order: MoveOrder) -> None:
+        """See `ports.Platform`. What goes wrong later is told by `move_outcome`."""
+        self._moves.start(order)
+
+    def move_outcome(self, order: MoveOrder) -> MoveOutcome:
+        """See `ports.Platform`. The record's parts are defined in `jobs`."""
+        return self._moves.outcome(order)
+
+    def cancel_move(self, order: MoveOrder) -> None:
+        """See `ports.Platform`."""
+        self._moves.cancel(order)
+
+    def set_autostart(self, vm: VmId, host: HostId, *, on: bool) -> None:
+        """Set the flag of a VM on that host. Raises StandfastError."""
+        moves.set_autostart(self._end(host).line, vm, on=on)
+
+    def measure_dirty_rates(self, seconds: int = 1) -> Mapping[VmId, float]:
+        """Have every running VM's dirtying measured for that long, in bytes per second; later snapshots carry
+        the figures for ten minutes. Costs the guests next to nothing (QEMU samples pages)."""
+        with self._lock:
+            sides = [station.side for station in self._stations if station.reading is not None]
+        return self._dirty.measure(sides, seconds)
+
+    def interruptions(self) -> tuple[Interruption, ...]:
+        """What libvirt's events say was interrupted since this platform was opened, oldest first."""
+        return self._events.records()
+
+    def leftovers(self) -> tuple[Leftover, ...]:
+        """Shut-off definitions, as of the last observation, of VMs that are elsewhere."""
+        return self._leftovers
+
+    def close(self) -> None:
+        """See `ports.Platform`."""
+        for station in self._stations:
+            station.line.close()
+            station.side.close()
+
+    def _end(self, host: HostId) -> End:
+        station = next((station for station in self._stations if station.id == host), None)
+        if station is None:
+            raise UsageError("host_unknown", f"{host} is no host of this cluster", where=self.cluster)
+        declared = station.host
+        return End(
+            station.id,
+            declared.name,
+            station.line.uri,
+            peer_uri(declared.peer_uri, declared.uri, declared.migration_address),
+            declared.migration_address,
+            station.side,
+        )
