@@ -18,6 +18,7 @@
 #include <fcntl.h>
 #include <linux/input.h>
 #include <net/if.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -159,13 +160,20 @@ static void *disk_worker(void *unused)
 
 static void *button_worker(void *unused)
 {
+    struct pollfd inputs[4]; /* the keyboard comes first on some machine types: listen to all */
     struct input_event event;
-    int button = open("/dev/input/event0", O_RDONLY);
-    while (button >= 0 && read(button, &event, sizeof event) == sizeof event)
-        if (event.type == EV_KEY && event.code == KEY_POWER && event.value) {
-            sync();
-            reboot(RB_POWER_OFF);
-        }
+    for (int i = 0; i < 4; i++) {
+        char path[] = "/dev/input/event0";
+        path[sizeof path - 2] += i;
+        inputs[i] = (struct pollfd){.fd = open(path, O_RDONLY), .events = POLLIN};
+    }
+    while (poll(inputs, 4, -1) > 0)
+        for (int i = 0; i < 4; i++)
+            if (inputs[i].revents && read(inputs[i].fd, &event, sizeof event) == sizeof event &&
+                event.type == EV_KEY && event.code == KEY_POWER && event.value) {
+                sync();
+                reboot(RB_POWER_OFF);
+            }
     return unused;
 }
 

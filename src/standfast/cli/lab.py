@@ -1,0 +1,209 @@
+"""``standfast lab``: a real libvirt cluster on this machine, to try Standfast on and to test it with."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from standfast.lab.cluster import Lab
+
+P = ParamSpec("P")
+R = TypeVar("R")
+DEFAULT_NAME = "lab"
+
+
+def _told(command: Callable[P, R]) -> Callable[P, R]:
+    """Turn the lab's errors into one sentence on stderr and their exit code."""
+
+    @functools.wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        from standfast.lab.errors import LabError
+
+        try:
+            return command(*args, **kwargs)
+        except LabError as error:
+            click.echo(f"standfast lab: {error}", err=True)
+            sys.exit(error.exit_code)
+
+    return wrapped
+
+
+def _find(name: str) -> Lab:
+    from standfast.lab.cluster import Lab
+    from standfast.lab.system import check_machine
+
+    check_machine()
+    return Lab.find(name)
+
+
+_name_option = click.option("--name", default=DEFAULT_NAME, show_default=True, help="Which lab.")
+_json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object instead of sentences."
+)
+
+
+@click.group()
+def lab() -> None:
+    """A real libvirt cluster on this machine (Debian 12 or 13, root)."""
+
+
+@lab.command()
+@_name_option
+@click.option("--hosts", default=3, show_default=True, type=click.IntRange(1, 99), help="How many hosts.")
+@click.option("--host-names", default="", help="Their names, comma-separated, instead of kvm1, kvm2, …")
+@click.option("--vms", default=6, show_default=True, type=click.IntRange(0, 200), help="How many VMs.")
+@click.option(
+    "--large-vms", default=1, show_default=True, type=click.IntRange(0), help="How many have 512 MiB."
+)
+@click.option("--vm-memory", default="160M", show_default=True, help="Memory of each other VM.")
+@click.option("--working-set", default="40M", show_default=True, help="The part of it that is kept filled.")
+@click.option("--dirty-rate", default=500, show_default=True, type=click.IntRange(0), help="Pages/s dirtied.")
+@click.option(
+    "--host-memory", default="4G", show_default=True, help="Memory declared per host in the config."
+)
+@click.option(
+    "--migration-speed", default="unlimited", show_default=True, help="Of each host, such as 1G (bit/s)."
+)
+@click.option(
+    "--management-speed", default="unlimited", show_default=True, help="Of each host, such as 100M."
+)
+@click.option(
+    "--boot-seconds", default=0.0, show_default=True, type=click.FloatRange(0), help="Extra reboot time."
+)
+@click.option("--broken", is_flag=True, help="Also offer an update that fails while it is installed.")
+@click.option(
+    "--install", is_flag=True, envvar="STANDFAST_LAB_INSTALL", help="Install what is missing with apt."
+)
+@_json_option
+@_told
+def up(
+    name: str,
+    hosts: int,
+    host_names: str,
+    vms: int,
+    large_vms: int,
+    vm_memory: str,
+    working_set: str,
+    dirty_rate: int,
+    host_memory: str,
+    migration_speed: str,
+    management_speed: str,
+    boot_seconds: float,
+    broken: bool,
+    install: bool,
+    as_json: bool,
+) -> None:
+    """Build a lab; it is up when every VM's heart beats."""
+    from standfast.lab import spec as specs
+    from standfast.lab.cluster import Lab
+
+    names = (
+        tuple(word.strip() for word in host_names.split(",")) if host_names else specs.default_hosts(hosts)
+    )
+    spec = specs.LabSpec(
+        name=name,
+        hosts=names,
+        vms=specs.default_vms(
+            vms,
+            large=large_vms,
+            memory_mib=specs.parse_size(vm_memory) // specs.MIB,
+            working_set_mib=specs.parse_size(working_set) // specs.MIB,
+            dirty_pages_per_second=dirty_rate,
+        ),
+        host_memory_bytes=specs.parse_size(host_memory),
+        migration_speed_bits_per_second=specs.parse_rate(migration_speed),
+        management_speed_bits_per_second=specs.parse_rate(management_speed),
+        boot_seconds=boot_seconds,
+        broken=broken,
+    )
+    made = Lab.up(spec, install=install, say=lambda sentence: click.echo(sentence, err=True))
+    if as_json:
+        click.echo(json.dumps(made.state.as_json(), indent=1))
+    else:
+        click.echo(f"Lab {name} is up: {len(made.hosts)} hosts, {len(made.vms)} VMs beating.")
+        click.echo(f"Its config: {made.config_path}")
+        click.echo(f"Into a host: ssh -F {made.paths.ssh_config} {made.hosts[0]}")
+
+
+@lab.command()
+@_name_option
+@_told
+def down(name: str) -> None:
+    """Remove a lab and everything of it, also after a crash."""
+    from standfast.lab.cluster import Lab
+    from standfast.lab.system import check_machine
+
+    check_machine()
+    there_was = Lab.remove(name)
+    click.echo(f"Lab {name} is gone." if there_was else f"There was nothing of a lab {name}.")
+
+
+@lab.command()
+@_name_option
+@_json_option
+@_told
+def status(name: str, as_json: bool) -> None:
+    """Say which hosts are up and where each VM runs."""
+    found = _find(name)
+    if as_json:
+        click.echo(json.dumps(found.status(), indent=1))
+        return
+    click.echo(f"Lab {name} in {found.paths.root}{'' if found.state.ready else ' (not completely built)'}")
+    for host, facts in found.now().items():
+        click.echo(
+            f"  {host}: {facts.state}, boot {facts.boot_id or '-'}, VMs: {', '.join(facts.running) or 'none'}"
+        )
+
+
+@lab.command()
+@_name_option
+@_told
+def config(name: str) -> None:
+    """Print the config that makes Standfast manage this lab."""
+    click.echo(_find(name).config_path.read_text(encoding="utf-8"), nl=False)
+
+
+@lab.command()
+@click.argument("host")
+@_name_option
+@_told
+def shell(host: str, name: str) -> None:
+    """Open a shell on a host."""
+    found = _find(name)
+    os.execvp("ssh", ["ssh", "-t", "-F", str(found.paths.ssh_config), found.host(host).name])
+
+
+@lab.command()
+@_name_option
+@click.option("--migration", help="Speed of the migration network per host: 100M, 1G (bit/s), unlimited.")
+@click.option("--management", help="Speed of the management network per host.")
+@click.option("--host", "hosts", multiple=True, help="Only this host (may be given again).")
+@_told
+def speed(name: str, migration: str | None, management: str | None, hosts: tuple[str, ...]) -> None:
+    """Change how fast the hosts' links are, while they are in use."""
+    from standfast.lab.names import Net
+    from standfast.lab.spec import parse_rate
+
+    if migration is None and management is None:
+        raise click.UsageError("Say --migration or --management (or both), such as --migration 1G.")
+    found = _find(name)
+    for net, text in ((Net.MIGRATION, migration), (Net.MANAGEMENT, management)):
+        if text is not None:
+            found.set_speed(net, parse_rate(text), hosts=hosts)
+
+
+@lab.command("list")
+@_told
+def list_labs() -> None:
+    """List the labs of this machine."""
+    from standfast.lab.state import lab_names
+
+    for name in lab_names():
+        click.echo(name)
