@@ -35,7 +35,7 @@ class Writing:
     now: float
 
     def apply(self, change: Change) -> None:
-        """Raises RefusedError for a run that has ended or that a newer release has in its hands."""
+        """Raises RefusedError("run_ended") for a new state of a run that has ended."""
         match change:
             case PutHost(row):
                 self.put(schema.host, {"host": row.host}, rows.host_values(row))
@@ -80,12 +80,10 @@ class Writing:
         state = self.connection.execute(
             select(table.c.state).where(table.c.id == self.run).with_for_update()
         ).scalar_one()
-        if not rows.knows_state(state):
-            if change.state is RunState.HELD:
-                return  # that is what it is taken for; the newer release's word stays
-            if change.state is not RunState.ABANDONED:
-                raise _unknown_state(self.run, state)
-        elif state in ENDED_STATES and state != change.state:
+        if not rows.knows_state(state) and change.state is not RunState.ABANDONED:
+            self._keep_state(state, change.state)
+            return
+        if state in ENDED_STATES and state != change.state:
             raise run_ended(self.run, state)
         ended_at = None
         if change.state in ENDED_STATES:
@@ -93,6 +91,12 @@ class Writing:
         reason = None if change.reason is None else rows.text_of(change.reason)
         values = {"state": str(change.state), "reason": reason, "ended_at": ended_at}
         self.connection.execute(update(table).where(table.c.id == self.run).values(values))
+
+    def _keep_state(self, state: str, wanted: RunState) -> None:
+        """A newer release's word stays. Not an error: a controller that dies of it would help nobody."""
+        if wanted is not RunState.HELD:  # which it is taken for already
+            text = f"The run was not set to {wanted}: a newer release left it in {state!r}."
+            self.record([NewEvent("run_state_kept", text, data={"state": state, "wanted": str(wanted)})])
 
     def _borrowed(self, change: TakeJournal | GiveJournal) -> Any:
         table = schema.journal
@@ -159,14 +163,4 @@ def run_ended(run: str, state: str) -> RefusedError:
         where=f"run {run}",
         why=f"it is {state}",
         do="Plan and apply a new run.",
-    )
-
-
-def _unknown_state(run: str, state: str) -> RefusedError:
-    return RefusedError(
-        "run_state_unknown",
-        "the run's state may not be changed by this release",
-        where=f"run {run}",
-        why=f"a newer one wrote {state!r}",
-        do="Use the newer release, or abandon the run.",
     )

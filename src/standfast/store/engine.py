@@ -95,7 +95,7 @@ def _create(path: Path) -> None:
         database = Database(sqlite.engine(draft, read_only=False), path)
         try:
             with database.writing() as connection:
-                migrate.upgrade(connection)
+                migrate.upgrade(connection, HEAD)
         finally:
             database.close()
         try:
@@ -110,14 +110,15 @@ def _create(path: Path) -> None:
 
 def _migrate(path: Path) -> None:
     """Back up, then migrate, with the write lock held over both so that the copy misses nothing."""
-    database = Database(sqlite.engine(path, read_only=False), path)
+    database = Database(sqlite.engine(path, read_only=False, references=False), path)
     try:
         with database.writing() as connection:
             found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one()
             if found == HEAD:
                 return  # another process was faster
             sqlite.back_up(path, path.with_name(f"{path.name}.before-{HEAD}"))
-            migrate.upgrade(connection)
+            migrate.upgrade(connection, HEAD)
+            sqlite.check_references(connection, path)
     finally:
         database.close()
 

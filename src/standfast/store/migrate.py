@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from sqlalchemy import Connection
 
-from standfast.store.schema import HEAD
+SCRIPTS = Path(__file__).parent / "migrations"
+
+_one_at_a_time = threading.Lock()  # Alembic keeps what it is doing in its modules
 
 
-def upgrade(connection: Connection, to: str = HEAD) -> None:
+def upgrade(connection: Connection, to: str) -> None:
     """Run the migrations that are missing, inside the caller's transaction."""
     from alembic import command  # only who migrates pays for loading Alembic
     from alembic.config import Config
 
     config = Config()
-    scripts = Path(__file__).parent / "migrations"
-    config.set_main_option("script_location", str(scripts).replace("%", "%%"))
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
-    command.upgrade(config, to)
+    with _one_at_a_time:
+        command.upgrade(config, to)

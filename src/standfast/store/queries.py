@@ -110,20 +110,22 @@ def find(connection: Connection, prefix: str) -> RunId:
     Raises RefusedError("run_unknown", "run_ambiguous").
     """
     table = schema.run.c
-    query = select(table.id).order_by(table.created_at.desc(), table.id.desc()).limit(2)
-    if prefix != "last":
-        query = query.where(func.lower(table.id).startswith(prefix.lower(), autoescape=True))
+    if prefix == "last":
+        query = select(table.id).order_by(table.created_at.desc(), table.id.desc()).limit(1)
+    else:
+        alike = func.lower(table.id).startswith(prefix.lower(), autoescape=True)
+        query = select(table.id).where(alike).order_by(func.length(table.id), table.id).limit(2)
     found = connection.execute(query).scalars().all()
     if not found:
         raise run_unknown(prefix)
-    if prefix != "last" and len(found) > 1 and prefix not in found:
+    if len(found) > 1 and found[0].lower() != prefix.lower():
         raise RefusedError(
             "run_ambiguous",
             f"several runs begin with {prefix!r}",
             why=f"{found[0]} and {found[1]} do",
             do="Write more of the id, or `last`.",
         )
-    return RunId(prefix if prefix in found else found[0])
+    return RunId(found[0])
 
 
 def events(connection: Connection, run: RunId, after: int) -> tuple[EventRow, ...]:
@@ -135,14 +137,14 @@ def events(connection: Connection, run: RunId, after: int) -> tuple[EventRow, ..
 
 def _hosts(connection: Connection, run: RunId) -> tuple[HostRow, ...]:
     table = schema.host.c
-    query = select(*rows.HOST_COLUMNS).where(table.run == run).order_by(table.position, table.host)
-    return tuple(rows.host_row(*row) for row in connection.execute(query))
+    found = connection.execute(select(*rows.HOST_COLUMNS).where(table.run == run)).all()
+    return tuple(sorted((rows.host_row(*row) for row in found), key=lambda row: (row.position, row.host)))
 
 
 def _moves(connection: Connection, run: RunId) -> tuple[MoveRow, ...]:
     table = schema.move.c
     query = select(*rows.MOVE_COLUMNS).where(table.run == run).order_by(table.started_at, table.id)
-    return tuple(rows.move_row(*row) for row in connection.execute(query))
+    return tuple(rows.move_row(*row) for row in connection.execute(query).all())
 
 
 def _journal(connection: Connection, run: RunId) -> tuple[JournalRow, ...]:

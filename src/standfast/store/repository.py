@@ -50,8 +50,10 @@ class Store:
     def run(self, run: RunId) -> Run:
         """The run with all of its rows, as of one instant.
 
-        A state or plan version that this release doesn't know reads as HELD with the reason `unknown_phase`; a
-        host's phase is passed on as it is. Raises RefusedError("run_unknown"), FileFormatError("row_unreadable").
+        A state or plan version that this release doesn't know reads as HELD with the reason `unknown_phase`;
+        a host's phase is passed on as it is.
+
+        Raises RefusedError("run_unknown"), FileFormatError("row_unreadable").
         """
         with self._database.reading() as connection:
             return queries.run(connection, run, self._plan(connection, run))
@@ -134,8 +136,9 @@ class Store:
     ) -> None:
         """All changes in order and their events, in one transaction, or nothing.
 
-        Raises LeaseLostError if the epoch isn't the lease's, RefusedError("run_unknown", "run_ended",
-        "run_state_unknown").
+        A state that this release doesn't know stays, whatever is put but ABANDONED, and the event
+        `run_state_kept` says so. Raises LeaseLostError if the epoch isn't the lease's, RefusedError("run_unknown"), and
+        RefusedError("run_ended") for a new state of a run that has ended.
         """
         with self._database.writing() as connection:
             writing = self._writing(connection, epoch, run, now)

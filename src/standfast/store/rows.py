@@ -82,6 +82,13 @@ def plan_of(text: str, where: str) -> Plan:
         raise _unreadable(where) from error
 
 
+def _plain(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise _unreadable(where) from error
+
+
 def _unreadable(where: str) -> FileFormatError:
     return FileFormatError(
         "row_unreadable", "the store holds a row that this release can't read", where=where, do=_NEWER
@@ -96,8 +103,8 @@ def reason_of(text: str | None, where: str) -> Reason | None:
     """A reason. One with a code of a newer release keeps its words and says `unknown_phase`."""
     if text is None:
         return None
-    plain = json.loads(text)
-    if plain["code"] not in _CODES:
+    plain = _plain(text, where)
+    if isinstance(plain, dict) and plain.get("code") not in _CODES:
         text = json.dumps(plain | {"code": Code.UNKNOWN_PHASE.value})
     return nested(Reason, text, where)
 
@@ -148,13 +155,13 @@ def host_row(*columns: Any) -> HostRow:
         cordon_taken=bool(cordon),
         call_failures=failures,
         next_call_at=next_call,
-        versions_before=_versions(before),
-        versions_after=_versions(after),
+        versions_before=_versions(before, where),
+        versions_after=_versions(after, where),
     )
 
 
-def _versions(text: str) -> tuple[tuple[str, str], ...]:
-    return tuple((package, version) for package, version in json.loads(text))
+def _versions(text: str, where: str) -> tuple[tuple[str, str], ...]:
+    return tuple((package, version) for package, version in _plain(text, where))
 
 
 def host_values(row: HostRow) -> dict[str, Any]:
@@ -235,7 +242,7 @@ def journal_row(run: RunId, row: Any) -> JournalRow:
         host=HostId(row.host),
         kind=row.kind,
         name=row.name,
-        before=json.loads(row.before),
+        before=_plain(row.before, f"journal {row.id}"),
         taken_at=row.taken_at,
         given_back_at=row.given_back_at,
     )
@@ -265,6 +272,6 @@ def event_row(run: RunId, row: Any) -> EventRow:
         host=None if row.host is None else HostId(row.host),
         vm=None if row.vm is None else VmId(row.vm),
         text=row.text,
-        data=json.loads(row.data),
+        data=_plain(row.data, f"event {row.id}"),
         actor=row.actor,
     )

@@ -38,12 +38,15 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     )
 
 
-def engine(path: Path, *, read_only: bool) -> Engine:
-    """An engine over the file: its transactions are snapshots, or writers from their beginning."""
+def engine(path: Path, *, read_only: bool, references: bool = True) -> Engine:
+    """An engine over the file: its transactions are snapshots, or writers from their beginning.
+
+    Without `references`, foreign keys are not enforced: a migration may have to rebuild a table.
+    """
 
     def creator() -> sqlite3.Connection:
         connection = connect(path, read_only=read_only)
-        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA foreign_keys = {'ON' if references else 'OFF'}")
         connection.execute("PRAGMA synchronous = FULL")
         return connection
 
@@ -69,7 +72,7 @@ def make_file(path: Path) -> None:
 def revision(path: Path) -> str:
     """The schema revision of a store. Raises FileFormatError if the file is none; it is left as it was."""
     try:
-        with closing(connect(path, read_only=True)) as connection:
+        with closing(connect(path, read_only=_mid_write(path))) as connection:
             if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
                 raise _not_ours(path, "it belongs to another program, or is empty")
             verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
@@ -77,10 +80,21 @@ def revision(path: Path) -> str:
                 raise _damaged(path, verdict)
             row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     except sqlite3.Error as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_ERROR:  # no such table
+            raise _damaged(path, str(error)) from error
         raise explain(error, path) from error
     if row is None:
         raise _damaged(path, "it does not say which schema it has")
     return str(row[0])
+
+
+def _mid_write(path: Path) -> bool:
+    """There may be something to write back into the file, as after a crash or while others use it.
+
+    Then only a read-only look leaves the file as it was. Else a writer's look does too, and it takes its own
+    `-wal` and `-shm` files away again.
+    """
+    return any(Path(f"{path}{suffix}").exists() for suffix in ("-wal", "-journal"))
 
 
 def back_up(path: Path, copy: Path) -> None:
@@ -97,6 +111,13 @@ def back_up(path: Path, copy: Path) -> None:
     sync_directory(copy.parent)
 
 
+def check_references(connection: Connection, path: Path) -> None:
+    """Before a migration is kept: raises FileFormatError if it lost what a row refers to."""
+    lost = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+    if lost is not None:
+        raise _damaged(path, f"a row of {lost[0]} refers to one that is not there")
+
+
 def sync_directory(directory: Path) -> None:
     """Make new names in it survive a power cut."""
     descriptor = os.open(directory, os.O_RDONLY)
@@ -108,10 +129,19 @@ def sync_directory(directory: Path) -> None:
 
 def append_only(table: str) -> tuple[str, ...]:
     """Statements that make SQLite refuse every change to a row of the table."""
-    return tuple(
+    return _no_replace(table), *(
         f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
         f"BEGIN SELECT RAISE(ABORT, '{table} rows are append-only'); END"
         for verb in ("UPDATE", "DELETE")
+    )
+
+
+def _no_replace(table: str) -> str:
+    """`INSERT OR REPLACE` deletes without firing a trigger."""
+    return (
+        f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} "
+        f"WHEN EXISTS (SELECT 1 FROM {table} WHERE id = NEW.id) "
+        f"BEGIN SELECT RAISE(ABORT, '{table} rows are append-only'); END"
     )
 
 
@@ -121,6 +151,7 @@ def set_once(table: str, column: str, fixed: tuple[str, ...]) -> tuple[str, ...]
     allowed = f"OLD.{column} IS NULL AND NEW.{column} IS NOT NULL AND {same}"
     said = f"{table} rows are append-only but for {column}, once"
     return (
+        _no_replace(table),
         f"CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} WHEN NOT ({allowed}) "
         f"BEGIN SELECT RAISE(ABORT, '{said}'); END",
         f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} BEGIN SELECT RAISE(ABORT, '{said}'); END",
