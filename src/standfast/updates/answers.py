@@ -39,7 +39,7 @@ class Answer:
 
 
 def read_answer(host: str, text: str) -> Answer:
-    """Raises OutsideError where the last line is missing: the answer was cut, and half of it proves nothing."""
+    """Raises OutsideError where the last line is missing: half an answer proves nothing."""
     pairs: list[tuple[str, str]] = []
     marked: dict[str, list[str]] = {}
     for line in text.splitlines():

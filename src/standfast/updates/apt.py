@@ -1,11 +1,12 @@
 """`ports.HostWork` on hosts with apt and systemd, over SSH.
 
-Nothing here waits for long work: it is begun as a unit that the host carries through by itself, and its end is
-read at a later look. The scripts under `scripts/` are all that runs on a host.
+Nothing here waits for long work: it is begun as a unit that the host carries through by itself, and its end
+is read at a later look. The scripts under `scripts/` are all that runs on a host.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 
 from standfast.model.errors import OutsideError, UsageError, WorkRefusedError
@@ -25,15 +26,18 @@ BEGIN_SECONDS = 30.0
 
 
 class AptWork:
-    """Host work of one cluster. `targets` by host name; `name_of` tells the name of a UUID; `clock` gives Unix
-    time in seconds. Every call may raise UnreachableError, AuthError and OutsideError."""
+    """Host work of one cluster.
+
+    `targets` by host name; `name_of` tells the name of a UUID; `clock` gives Unix time in seconds.
+    Every call may raise UnreachableError, AuthError and OutsideError.
+    """
 
     def __init__(
         self,
         targets: Mapping[str, SshTarget],
         *,
         name_of: Callable[[HostId], str],
-        clock: Callable[[], float],
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._targets = targets
         self._name_of = name_of

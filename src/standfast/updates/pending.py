@@ -56,7 +56,7 @@ def is_security(origin: str) -> bool:
     """
     for part in origin.split(","):
         label, _, archive = part.strip().partition(":")
-        if label == "Debian-Security" or label.endswith("ESM") or label.endswith("ESMApps"):
+        if label == "Debian-Security" or label.endswith(("ESM", "ESMApps")):
             return True
         if archive.partition("/")[2].endswith("-security"):
             return True

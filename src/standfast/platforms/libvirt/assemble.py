@@ -190,8 +190,11 @@ def _flight(half: _Half, twin: _Half | None, order: MoveOrder | None) -> Flight 
         target = order.target
     if half.job.outgoing and half.job.stats is not None:
         return flight_of(half.job.stats, target)
-    waiting = twin is not None and (twin.job.incoming or twin.paused_for_migration) and not twin.job.outgoing
-    return Flight(target) if ours or waiting else None
+    # Right after its arrival the VM runs here while its old half lingers on the source, paused likewise: only
+    # a half that is known to wait, or one that waits for a half that was stopped, shows a flight.
+    dark = twin is not None and half.paused_for_migration and twin.paused_for_migration
+    waiting = twin is not None and twin.job.incoming
+    return Flight(target) if ours or dark or waiting else None
 
 
 def _state(half: _Half, flight: Flight | None) -> VmState:

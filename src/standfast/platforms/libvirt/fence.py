@@ -20,10 +20,12 @@ from importlib.resources import files
 from standfast.model.errors import OutsideError, RefusedError, StandfastError, UsageError
 from standfast.model.hostwork import Setting
 from standfast.model.ids import HostId
+from standfast.platforms.libvirt.surroundings import SCRIPT, Surroundings, parse_surroundings
 from standfast.ports import Fencing
 from standfast.transports.ssh import SshTarget
 
 CALL_SECONDS = 30.0
+LOOK_SECONDS = 5.0
 
 _AUTOSTART = """
 LC_ALL=C
@@ -71,15 +73,15 @@ class LibvirtFence:
         """Set `autostart:UUID` to its value before."""
         self._set(setting, setting.before)
 
-    def mounts(self, name: str) -> Mapping[str, str]:
-        """Mount points of a host (by its name) with their file system types, for telling what is shared.
+    def mounts(self, name: str) -> Surroundings | None:
+        """Mounts, bridges and network devices of a host (by its name), for `LibvirtPlatform`.
 
-        Never raises: with nothing known no disk counts as shared by its file system."""
+        None where it can't be asked; never raises, for a look must not fail by what it can do without.
+        """
         try:
-            done = self._targets[name].run("cat /proc/mounts", timeout_seconds=CALL_SECONDS)
+            return parse_surroundings(self._targets[name].run(SCRIPT, timeout_seconds=LOOK_SECONDS).stdout)
         except (StandfastError, KeyError):
-            return {}
-        return parse_mounts(done.stdout)
+            return None
 
     def _call(self, host: HostId, action: str, by: Fencing, hook: str | None) -> None:
         name, target = self._target(host)
@@ -131,20 +133,3 @@ def _refusal(name: str, word: str, text: str, by: Fencing) -> RefusedError | Non
             do="Another controller has taken over; this one must stop.",
         )
     return None
-
-
-def parse_mounts(text: str) -> dict[str, str]:
-    """`/proc/mounts` as mount point to type; a later mount on the same point hides the one before."""
-    found = {}
-    for line in text.splitlines():
-        parts = line.split(" ")
-        if len(parts) >= 3:
-            found[_unescaped(parts[1])] = parts[2]
-    return found
-
-
-def _unescaped(text: str) -> str:
-    r"""proc(5): space, tab, newline and backslash are written `\040`, `\011`, `\012`, `\134`."""
-    for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
-        text = text.replace(code, character)
-    return text

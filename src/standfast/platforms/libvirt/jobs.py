@@ -9,8 +9,9 @@ the black-out as it really was. Its parts, as recorded here:
     total     = set-up + brown-out + black-out
     total       time_elapsed: from the job's start on the source to its end
     set-up      setup_time: before the first page is sent (sockets, threads, block devices)
-    brown-out   time_elapsed - downtime - setup_time: memory is copied while the VM runs; what little follows
-                the black-out (tearing down) counts here, since libvirt does not tell it apart
+    brown-out   time_elapsed - downtime - setup_time: memory is copied while the VM runs. Starting QEMU on the
+                target before (about a second, two on a busy machine) and tearing down after count here too:
+                libvirt does not tell them apart. It is what does not shrink with the VM's memory.
     black-out   downtime: from the VM's stop on the source to its start on the target. Measured by both
                 hosts' clocks; with clocks apart by more than the span itself, downtime_net (QEMU's own,
                 without the hand-over) is the lower bound.

@@ -24,7 +24,8 @@ from standfast.platforms.libvirt.jobs import JobReading
 from standfast.platforms.libvirt.jobwatch import JobWatch
 from standfast.platforms.libvirt.line import Line, wait_for
 from standfast.platforms.libvirt.moves import End, Moves
-from standfast.platforms.libvirt.reading import HostReading, Reader
+from standfast.platforms.libvirt.reading import HostReading, LookAround, Reader
+from standfast.platforms.libvirt.surroundings import Surroundings
 from standfast.platforms.libvirt.uri import connection_uri, peer_uri
 
 ANSWER_SECONDS = 10.0
@@ -36,8 +37,8 @@ STUCK_SECONDS = 20.0
 CHECK_SECONDS = 10.0
 
 
-def _no_mounts(_name: str) -> Mapping[str, str]:
-    return {}
+def _nothing_around(_name: str) -> Surroundings | None:
+    return None
 
 
 @dataclass
@@ -64,8 +65,8 @@ class LibvirtPlatform:
     `clock` gives Unix time in seconds. `ssh_config` is used for `qemu+ssh://` URIs that name no `command`.
     `known_ids` maps host names to the UUIDs they had, so that a host which does not answer is still itself,
     and another machine under its name is refused. `shared_paths` are folders whose files all hosts see as the
-    same bytes; `mounts_of(host name)` tells mount points and file system types (`LibvirtFence.mounts` does),
-    and what neither says to be shared counts as local.
+    same bytes; `mounts_of(host name)` tells mounts, bridges and network devices (`LibvirtFence.mounts` does).
+    A disk that neither says to be shared counts as local, a bridge that is not told of as missing.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class LibvirtPlatform:
         ssh_config: Path | None,
         known_ids: Mapping[str, HostId],
         shared_paths: Sequence[str] = (),
-        mounts_of: Callable[[str], Mapping[str, str]] = _no_mounts,
+        mounts_of: LookAround = _nothing_around,
     ) -> None:
         self.cluster = cluster
         self._clock = clock
@@ -95,7 +96,7 @@ class LibvirtPlatform:
         host: LibvirtHost,
         ssh_config: Path | None,
         known_ids: Mapping[str, HostId],
-        mounts_of: Callable[[str], Mapping[str, str]],
+        mounts_of: LookAround,
     ) -> _Station:
         uri = connection_uri(host.uri, ssh_config)
         reader = Reader(host.name, mounts_of)

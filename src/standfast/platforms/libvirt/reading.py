@@ -19,6 +19,10 @@ from standfast.platforms.libvirt.binding import libvirt
 from standfast.platforms.libvirt.capabilities import PoolXml, parse_capabilities, parse_pool
 from standfast.platforms.libvirt.cpus import CpuExpander
 from standfast.platforms.libvirt.domain import Definition, bridge, parse_domain
+from standfast.platforms.libvirt.surroundings import Surroundings
+
+LookAround = Callable[[str], Surroundings | None]
+"""By the host's name; None where it can't be asked."""
 
 OLDEST_LIBVIRT = 6_005_000
 """6.5.0: the first that runs every hook in /etc/libvirt/hooks/qemu.d, on which the cordon rests."""
@@ -70,7 +74,6 @@ class _Machine:
     hypervisor_version: int
     hypervisor: str
     machine_types: frozenset[str]
-    mounts: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +99,10 @@ def version_text(number: int) -> str:
 class Reader:
     """Reads one host. `read` runs in the host's line only; `forget` may be called from any thread."""
 
-    def __init__(self, name: str, mounts_of: Callable[[str], Mapping[str, str]]) -> None:
+    def __init__(self, name: str, look_around: LookAround) -> None:
         self.name = name
-        self._mounts_of = mounts_of
+        self._look_around = look_around
+        self._around = Surroundings()
         self._machine: _Machine | None = None
         self._places: _Places | None = None
         self._kept: dict[VmId, _Kept] = {}
@@ -121,7 +125,9 @@ class Reader:
         self._machine = machine
         places = self._places
         if places is None or now - places.read_at > PLACES_SECONDS:
-            places = self._places = _read_places(connection, now)
+            # What could not be asked this time is as it was; what never could is not there.
+            self._around = self._look_around(self.name) or self._around
+            places = self._places = _Places(_networks(connection, self._around), _pools(connection), now)
         return HostReading(
             machine.id,
             machine.memory_bytes,
@@ -132,7 +138,7 @@ class Reader:
             machine.machine_types,
             places.networks,
             places.pools,
-            machine.mounts,
+            self._around.mounts,
             self._read_domains(connection, now),
         )
 
@@ -161,7 +167,6 @@ class Reader:
             hypervisor_version=hypervisor_version,
             hypervisor=words,
             machine_types=found.machine_types,
-            mounts=self._mounts_of(self.name),
         )
 
     def _read_domains(self, connection: Any, now: float) -> tuple[DomainReading, ...]:
@@ -224,40 +229,17 @@ def _listed(connection: Any, flag: int) -> frozenset[str]:
     return frozenset(domain.UUIDString() for domain in connection.listAllDomains(flag))
 
 
-def _read_places(connection: Any, now: float) -> _Places:
-    networks = {
-        network.name()
-        for network in _try(connection.listAllNetworks, libvirt.VIR_CONNECT_LIST_NETWORKS_ACTIVE)
-    }
+def _networks(connection: Any, around: Surroundings) -> frozenset[str]:
+    """libvirt's active networks by name, bridges as `bridge:NAME`, other devices as `device:NAME`."""
+    active = libvirt.VIR_CONNECT_LIST_NETWORKS_ACTIVE
+    networks = {network.name() for network in _try(connection.listAllNetworks, active)}
+    bridges = {bridge(name) for name in around.bridges}
+    return frozenset(networks | bridges | {f"device:{name}" for name in around.devices})
+
+
+def _pools(connection: Any) -> Mapping[str, PoolXml]:
     active = libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE
-    pools = {
-        pool.name(): parse_pool(pool.XMLDesc(0)) for pool in _try(connection.listAllStoragePools, active)
-    }
-    return _Places(frozenset(networks) | _devices(connection), pools, now)
-
-
-def _devices(connection: Any) -> frozenset[str]:
-    """Network devices of the host, as `bridge:NAME` and `device:NAME` (for macvtap).
-
-    The interface driver tells names in one call; where it isn't installed, the node device driver does.
-    libvirt does not say cheaply which of them are bridges, so each is offered as both.
-    """
-    names = {
-        nic.name() for nic in _try(connection.listAllInterfaces, libvirt.VIR_CONNECT_LIST_INTERFACES_ACTIVE)
-    }
-    if not names:
-        capability = libvirt.VIR_CONNECT_LIST_NODE_DEVICES_CAP_NET
-        names = {_nic_name(device) for device in _try(connection.listAllDevices, capability)}
-    return frozenset(word for name in names if name for word in (bridge(name), f"device:{name}"))
-
-
-def _nic_name(device: Any) -> str:
-    import xml.etree.ElementTree as ET
-
-    try:
-        return (ET.fromstring(device.XMLDesc(0)).findtext("capability/interface") or "").strip()
-    except libvirt.libvirtError:
-        return ""  # a tap that went away between the two calls
+    return {pool.name(): parse_pool(pool.XMLDesc(0)) for pool in _try(connection.listAllStoragePools, active)}
 
 
 def _try(list_all: Callable[[int], list[Any]], flag: int) -> list[Any]:

@@ -16,18 +16,29 @@ if [ -e "$state/cordon" ]; then
     owner=$(field "$state/cordon" run)
     say cordon "${owner:-unknown}"
 fi
-if active=$(timeout 10 virsh -q -c qemu:///system list --uuid 2>/dev/null); then
-    count=0
-    for _ in $active; do count=$((count + 1)); done
-    say active_vms "$count"
-else
-    say hypervisor down
-fi
-say system "$(systemctl is-system-running 2>/dev/null)"
-systemctl list-units --failed --plain --no-legend --no-pager 2>/dev/null | while read -r unit _; do
-    case $unit in standfast-*) ;; *) say failed "$unit" ;; esac
-done
 
+tell_vms() {
+    if active=$(timeout 10 virsh -q -c qemu:///system list --uuid 2>/dev/null); then
+        count=0
+        for _ in $active; do count=$((count + 1)); done
+        say active_vms "$count"
+    else
+        say hypervisor down
+    fi
+}
+tell_system() {
+    failed=0
+    for property in $(systemctl show -p SystemState -p NFailedUnits 2>/dev/null); do
+        case $property in
+        SystemState=*) say system "${property#*=}" ;;
+        NFailedUnits=*) failed=${property#*=} ;;
+        esac
+    done
+    [ "$failed" = 0 ] && return
+    systemctl list-units --failed --plain --no-legend --no-pager 2>/dev/null | while read -r unit _; do
+        case $unit in standfast-*) ;; *) say failed "$unit" ;; esac
+    done
+}
 tell_phase() { # DIRECTORY: what became of a unit
     begun=$(field "$1/order" boot_id)
     kind=$(field "$1/order" kind)
@@ -66,8 +77,9 @@ tell_phase() { # DIRECTORY: what became of a unit
     fi
 }
 
-recent=" "
-if [ -d "$work" ]; then
+tell_works() {
+    [ -d "$work" ] || return 0
+    recent=" "
     # shellcheck disable=SC2012 # names of units are ours: letters, digits and dashes
     for unit in $(ls -t "$work" | head -n 6); do recent="$recent$unit "; done
     for directory in "$work"/*/; do
@@ -82,5 +94,11 @@ if [ -d "$work" ]; then
             while read -r package version; do say "work.$side" "$package $version"; done <"$directory/changed.$side"
         done
     done
-fi
+}
+# virsh takes the longest, so it runs beside the rest; its words come last.
+tell_vms | {
+    tell_system
+    tell_works
+    cat
+}
 say end yes
