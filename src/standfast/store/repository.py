@@ -137,7 +137,9 @@ class Store:
         """All changes in order and their events, in one transaction, or nothing.
 
         A state that this release doesn't know stays, whatever is put but ABANDONED, and the event
-        `run_state_kept` says so. Raises LeaseLostError if the epoch isn't the lease's, RefusedError("run_unknown"), and
+        `run_state_kept` says so.
+
+        Raises LeaseLostError if the epoch isn't the lease's, RefusedError("run_unknown"), and
         RefusedError("run_ended") for a new state of a run that has ended.
         """
         with self._database.writing() as connection:

@@ -40,6 +40,7 @@ def _assert_whole(store: Store, said: int) -> int:
     return kept
 
 
+@pytest.mark.slow
 def test_a_killed_writer_leaves_whole_writes_only_and_loses_none(tmp_path: Path) -> None:
     chance = random.Random(20240)
     total = 0
