@@ -7,11 +7,13 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from standfast.lab.cluster import Lab
 
 P = ParamSpec("P")
@@ -197,6 +199,59 @@ def speed(name: str, migration: str | None, management: str | None, hosts: tuple
     for net, text in ((Net.MIGRATION, migration), (Net.MANAGEMENT, management)):
         if text is not None:
             found.set_speed(net, parse_rate(text), hosts=hosts)
+
+
+@lab.group()
+def observe() -> None:
+    """Measure from outside whether any VM is interrupted."""
+
+
+@observe.command()
+@_name_option
+@click.option(
+    "--gap-seconds", default=5.0, show_default=True, help="A longer silence of a VM is an interruption."
+)
+@_told
+def start(name: str, gap_seconds: float) -> None:
+    """Start observing a lab."""
+    _find(name).observer.start(gap_seconds=gap_seconds)
+    click.echo(f"Observing lab {name}.")
+
+
+@observe.command()
+@_name_option
+@_json_option
+@_told
+def report(name: str, as_json: bool) -> None:
+    """Say what has been seen so far; exit 1 if a VM was interrupted."""
+    found = _find(name).observer
+    _show(found.report(), as_json, found.report_path)
+
+
+@observe.command()
+@_name_option
+@_json_option
+@_told
+def stop(name: str, as_json: bool) -> None:
+    """Say what has been seen and stop observing; exit 1 if a VM was interrupted."""
+    found = _find(name).observer
+    _show(found.stop(), as_json, found.report_path)
+
+
+def _show(seen: dict[str, Any], as_json: bool, path: Path) -> None:
+    if as_json:
+        click.echo(json.dumps(seen, indent=1))
+    else:
+        for vm in seen["vms"]:
+            gap = vm["longest_gap_seconds"]
+            silence = "never heard" if gap is None else f"longest silence {gap:.2f} s"
+            click.echo(f"  {vm['name']}: {silence}, moves: {vm['moves']}, restarts: {vm['restarts']}")
+        for reason in seen["reasons"]:
+            click.echo(f"  red: {reason}")
+        click.echo("A VM was interrupted." if seen["red"] else "No VM was interrupted.")
+        click.echo(f"The whole report: {path}")
+    if seen["red"]:
+        sys.exit(1)
 
 
 @lab.command("list")

@@ -16,6 +16,7 @@ from standfast.lab.config import product_config
 from standfast.lab.errors import LabError
 from standfast.lab.hosts import Host
 from standfast.lab.names import Names, Net
+from standfast.lab.observe import Watch
 from standfast.lab.paths import LabPaths, cache_dir
 from standfast.lab.spec import LabSpec
 
@@ -93,6 +94,11 @@ class Lab:
     def config_path(self) -> Path:
         """The product's config for this lab."""
         return self.paths.config
+
+    @property
+    def observer(self) -> Watch:
+        """The lab's observer: start it, ask it, stop it."""
+        return Watch(self.paths)
 
     @property
     def hosts(self) -> tuple[str, ...]:
