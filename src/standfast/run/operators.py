@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from standfast.model.reasons import Code, Reason
-from standfast.model.run import CommandRow, HostRow, Phase, RunState, Verb
+from standfast.model.run import ENDED_PHASES, CommandRow, HostRow, Phase, RunState, Verb
 from standfast.run.actions import Action
 from standfast.run.seen import View
 from standfast.store.changes import Change, HandleCommand, NewEvent, PutHost, PutRun
@@ -49,6 +49,9 @@ def _resume(view: View, command: CommandRow) -> Action:
         return _answer(command, f"resume changes nothing: the run is {run.state}")
     held = [row for row in run.hosts if row.phase == Phase.HELD]
     changes = [PutHost(_resumed(view, row)) for row in held]
+    # What a host did while nothing might start is not held against it: its clocks begin anew.
+    going_on = [row for row in run.hosts if row.phase not in ENDED_PHASES and row not in held]
+    changes += [PutHost(replace(row, since=view.now, unreachable_since=None)) for row in going_on]
     again = ", ".join(f"{row.name} from {_resumed(view, row).phase}" for row in held)
     text = f"resumed: {again}" if again else "resumed"
     return _answer(command, text, *changes, PutRun(RunState.RUNNING, None))
@@ -62,6 +65,7 @@ def _resumed(view: View, row: HostRow) -> HostRow:
         phase=phase,
         held_phase="",
         since=view.now,
+        unreachable_since=None,
         attempt=row.attempt + 1,
         reason=None,
         healthy_since=None,
