@@ -65,7 +65,11 @@ def _libvirt(cluster: ClusterConfig, known_ids: Mapping[str, HostId]) -> Outside
     from standfast.updates.apt import AptWork
 
     targets = ssh_targets(cluster)
-    names = {id: name for name, id in known_ids.items() if name in targets}
+    # A host that did not answer while the run was planned has no UUID on record, only a stand-in.
+    known_ids = {
+        name: id for name, id in known_ids.items() if name in targets and not id.startswith("unknown:")
+    }
+    names = {id: name for name, id in known_ids.items()}
 
     def name_of(host: HostId) -> str:
         return names.get(host, str(host))

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from standfast.cli.out import plural, show, show_json
 from standfast.cli.session import Session, verb
+
+if TYPE_CHECKING:
+    from standfast.config import ClusterConfig
 
 
 @click.group()
@@ -18,18 +23,17 @@ def config() -> None:
 def check(session: Session) -> None:
     """Read the config and say whether it can be used. Asks no host anything."""
     loaded = session.config
+    hosts = {name: _hosts(each) for name, each in loaded.clusters.items()}
     if session.json:
-        show_json(
-            {
-                "path": str(loaded.path),
-                "clusters": {name: len(each.hosts) for name, each in loaded.clusters.items()},
-            }
-        )
+        show_json({"path": str(loaded.path), "clusters": hosts})
         return
     for name, each in loaded.clusters.items():
-        show(
-            f"{loaded.path}: cluster {name}, {each.platform}, {plural(len(each.hosts), 'host')}: can be used."
-        )
+        count = plural(hosts[name], "host")
+        show(f"{loaded.path}: cluster {name}, {each.platform}, {count}: can be used.")
+
+
+def _hosts(cluster: ClusterConfig) -> int:
+    return cluster.simulated.hosts if cluster.simulated else len(cluster.hosts)
 
 
 @config.add_command

@@ -68,7 +68,10 @@ def call(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:  # noqa: BLE001  (the last frame: nothing above can tell it better)
-        return _failed(error, session, as_json=session.json or "--json" in arguments)
+        # An option that can't be read may come before `--json`; the demo's `--json FILE` is another one.
+        return _failed(
+            error, session, as_json=session.json or ("--json" in arguments and "demo" not in arguments)
+        )
     return result if isinstance(result, int) else 0
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from standfast.cli.session import Session, make_state_dir, verb
+from standfast.cli.session import Session, hosts_of, make_state_dir, verb
 
 if TYPE_CHECKING:
     from standfast.model.run import Run
@@ -61,8 +63,7 @@ def _attach(session: Session, run: Run) -> Attached:
     from standfast.wiring import outside_for
 
     cluster = session.cluster(run.cluster)
-    known = session.known_ids(run.cluster) | {row.name: row.host for row in run.hosts}
-    outside = outside_for(cluster, session.state_dir, known)
+    outside = outside_for(cluster, session.state_dir, hosts_of(run))
     return Attached(outside, lambda snapshot: resolve(cluster.rules, snapshot, strict=False))
 
 
@@ -91,6 +92,29 @@ def start_detached(session: Session) -> subprocess.Popen[bytes] | None:
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
         )
+
+
+def stop_controller(state_dir: Path) -> None:
+    """End the `serve` of this machine that serves `state_dir`, if there is one, and wait until it has gone."""
+    from standfast.store import Store
+
+    path = state_dir / "standfast.db"
+    if not path.exists():
+        return
+    store = Store.open(path, read_only=True)
+    try:
+        lease = store.lease()
+    finally:
+        store.close()
+    host, _, pid = lease.holder.rpartition(":") if lease else ("", "", "")
+    if host != socket.gethostname() or not pid.isdigit():
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(int(pid), signal.SIGTERM)
+        for _ in range(100):
+            os.kill(int(pid), 0)
+            time.sleep(0.1)
+        os.kill(int(pid), signal.SIGKILL)
 
 
 def log_tail(state_dir: Path) -> str:

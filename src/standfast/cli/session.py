@@ -15,6 +15,7 @@ import click
 if TYPE_CHECKING:
     from standfast.config import ClusterConfig, Config
     from standfast.model.ids import HostId
+    from standfast.model.run import Run
     from standfast.ports import Outside
     from standfast.store import Store
 
@@ -69,13 +70,14 @@ class Session:
         return store
 
     def known_ids(self, cluster: str) -> dict[str, HostId]:
-        """Host ids by name as earlier runs have seen them: a host that is down can't say its own."""
+        """Host ids by name as the cluster's active run has them: a host that is down can't say its own.
+
+        Older runs are not asked: a host that was replaced since would be taken for an impostor for ever.
+        """
         if not self.store_path.exists():
             return {}
-        known: dict[str, HostId] = {}
-        for summary in reversed(self.store.runs(cluster)):
-            known.update({row.name: row.host for row in self.store.run(summary.id).hosts})
-        return known
+        runs = (self.store.run(run) for run in self.store.active_runs())
+        return next((hosts_of(run) for run in runs if run.cluster == cluster), {})
 
     def outside(self, cluster: ClusterConfig) -> Outside:
         """The cluster's outside world, closed when the verb ends."""
@@ -97,6 +99,13 @@ class Session:
 
     def now(self) -> float:
         return time.time()
+
+
+def hosts_of(run: Run) -> dict[str, HostId]:
+    """Ids by name of all hosts that the run knows, those it leaves alone included."""
+    return {alone.name: alone.host for alone in run.plan.left_alone} | {
+        row.name: row.host for row in run.hosts
+    }
 
 
 def make_state_dir(path: Path) -> None:

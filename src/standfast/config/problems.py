@@ -29,12 +29,17 @@ _MUST_BE = {
 
 
 def first_problem(document: Document, model: type[BaseModel], error: ValidationError) -> ConfigError:
-    """The problem that stands first in the file; a misspelt key before the one that it leaves missing."""
+    """The problem that stands first in the file; a misspelt key hides the one that it leaves missing."""
     found = error.errors()
     places = [each["loc"] for each in found]
-    innermost = [each for each in found if not any(_inside(each["loc"], place) for place in places)]
-    problems = [_problem(document, model, each) for each in innermost]
-    return min(problems, key=lambda each: (_line(each), each.code == "config_missing_key"))
+    misspelt = {each["loc"][:-1] for each in found if each["type"] == "extra_forbidden"}
+    told = [
+        _problem(document, model, each)
+        for each in found
+        if not any(_inside(each["loc"], place) for place in places)
+        and not (each["type"] == "missing" and each["loc"][:-1] in misspelt)
+    ]
+    return min(told, key=_line)
 
 
 def _inside(outer: tuple[str | int, ...], inner: tuple[str | int, ...]) -> bool:

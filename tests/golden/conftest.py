@@ -1,0 +1,104 @@
+"""Golden tests of the command line: a command, and exactly what it prints, on a simulated cluster.
+
+What differs from run to run is written as a name: {dir}, {run}, {digest}, {time}.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+CONFIG = """\
+clusters:
+  play:
+    platform: simulated
+    simulated: {world: world.json, hosts: 3, vms: 4, boot_seconds: 20}
+    policy: {tick_seconds: 10, verify_stable_seconds: 10}
+"""
+
+
+@dataclass(frozen=True)
+class Printed:
+    """What one command left."""
+
+    out: str
+    err: str
+    code: int
+
+
+@dataclass(frozen=True)
+class Place:
+    """A directory with a config, a state and a world of its own."""
+
+    path: Path
+
+    def write(self, name: str, content: str) -> Path:
+        (self.path / name).write_text(content, encoding="utf-8")
+        return self.path / name
+
+    def raw(self, *words: str, env: dict[str, str] | None = None) -> Printed:
+        """The command in a process of its own, as a user runs it."""
+        given = {key: value for key, value in os.environ.items() if not key.startswith("STANDFAST")}
+        own = {
+            "STANDFAST_CONFIG": str(self.path / "standfast.yaml"),
+            "STANDFAST_STATE_DIR": str(self.path / "state"),
+            "SUDO_USER": "alice",
+            "TZ": "UTC",
+            "LC_ALL": "C.UTF-8",
+        }
+        done = subprocess.run(
+            [sys.executable, "-m", "standfast.cli", *words],
+            cwd=self.path,
+            env=given | own | (env or {}),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        return Printed(done.stdout, done.stderr, done.returncode)
+
+    def run(self, *words: str, env: dict[str, str] | None = None) -> Printed:
+        """The same with names for what differs."""
+        printed = self.raw(*words, env=env)
+        return Printed(self.named(printed.out), self.named(printed.err), printed.code)
+
+    def named(self, text: str) -> str:
+        text = text.replace(str(self.path), "{dir}")
+        text = re.sub(r"\b[0-9A-HJKMNP-TV-Z]{26}\b", "{run}", text)
+        text = re.sub(r"\b[0-9a-f]{64}\b", "{digest}", text)
+        text = re.sub(r"(digest |plan )[0-9a-f]{12}\b", r"\1{digest}", text)
+        return re.sub(r"^\d\d:\d\d:\d\d ", "{time} ", text, flags=re.MULTILINE)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    made = Place(tmp_path)
+    made.write("standfast.yaml", CONFIG)
+    yield made
+    pid = tmp_path / "state" / "serve.lock"
+    assert not _held(pid), "a controller is still at work"
+
+
+def _held(lock: Path) -> bool:
+    """Whether some process holds the lock, for at most five seconds more."""
+    import fcntl
+    import time
+
+    if not lock.exists():
+        return False
+    for _ in range(50):
+        with lock.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return False
+            except BlockingIOError:
+                time.sleep(0.1)
+    return True

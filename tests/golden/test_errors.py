@@ -1,0 +1,135 @@
+"""Failures on the command line: one sentence or one JSON object, and the documented exit code."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from .conftest import Place
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("scann",), "Error: There is no command 'scann'. Did you mean 'scan'?"),
+        (("run", "stop"), "Error: No such command 'stop'."),
+        (("plan", "--fast"), "Error: No such option '--fast'."),
+        (("apply",), "Error: Missing argument 'PLAN'."),
+        (
+            ("completion", "tcsh"),
+            "Error: Invalid value for '{bash|zsh|fish}': 'tcsh' is not one of 'bash', 'zsh', 'fish'.",
+        ),
+    ],
+)
+def test_usage_errors_end_with_2(place: Place, words: tuple[str, ...], sentence: str) -> None:
+    printed = place.run(*words)
+    assert (printed.out, printed.code) == ("", 2)
+    assert printed.err.splitlines()[-1].startswith(sentence.split("'{")[0])
+
+
+def test_errors_have_one_json_shape(place: Place) -> None:
+    for words in (
+        ("scan", "--json", "--cluster", "x"),
+        ("--json", "plan", "--nonsense"),
+        ("apply", "no.json", "--json"),
+    ):
+        printed = place.run(*words)
+        assert printed.code == 2
+        told = json.loads(printed.out)
+        assert set(told) == {"error"}
+        assert set(told["error"]) == {"code", "what", "where", "why", "do", "exit_code"}
+        assert told["error"]["exit_code"] == 2
+
+
+def test_config_errors_name_file_and_line(place: Place) -> None:
+    place.write("standfast.yaml", "clusters:\n  play:\n    platfrom: simulated\n")
+    printed = place.run("scan")
+    assert (printed.out, printed.err, printed.code) == (
+        "",
+        "standfast: {dir}/standfast.yaml:3: unknown key 'platfrom'. Did you mean 'platform'?\n",
+        2,
+    )
+
+
+def test_no_config(place: Place) -> None:
+    printed = place.run("scan", env={"STANDFAST_CONFIG": "nowhere.yaml"})
+    assert (printed.out, printed.code) == ("", 2)
+    assert printed.err == (
+        "standfast: nowhere.yaml: there is no such config. `standfast init URI…` writes one; "
+        "`standfast config schema` says what may stand in it.\n"
+    )
+
+
+def test_config_check(place: Place) -> None:
+    assert place.run("config", "check").out == (
+        "{dir}/standfast.yaml: cluster play, simulated, 3 hosts: can be used.\n"
+    )
+    assert json.loads(place.run("config", "check", "--json").out)["clusters"] == {"play": 3}
+
+
+def test_options_may_stand_before_and_behind_the_verb(place: Place) -> None:
+    place.write("other.yaml", "clusters: {}\n")
+    for words in (("-c", "other.yaml", "config", "check"), ("config", "check", "-c", "other.yaml")):
+        assert place.run(*words).err == "standfast: other.yaml:1: 'clusters' must hold at least 1, not 0.\n"
+
+
+def test_there_are_no_runs_yet(place: Place) -> None:
+    printed = place.run("run", "list")
+    assert (printed.out, printed.code) == ("", 0)
+    assert printed.err == "There are no runs yet. `standfast plan`, then `standfast apply PLAN` begins one.\n"
+    assert place.run("run", "watch").code == 5
+
+
+def test_a_state_directory_that_cant_be_made(place: Place) -> None:
+    place.write("file", "")
+    printed = place.run("run", "list", "--state-dir", "file/state")
+    assert (printed.err, printed.code) == (
+        "standfast: file/state: can't make the state directory: Not a directory. "
+        "Name another with --state-dir.\n",
+        2,
+    )
+
+
+def test_a_plan_that_cant_be_written(place: Place) -> None:
+    printed = place.run("plan", "--out", "no/such/plan.json")
+    assert printed.code == 1
+    assert printed.err.splitlines()[-1] == (
+        "standfast: no/such/plan.json.part: this machine said no: No such file or directory."
+    )
+
+
+def test_init_refuses_what_is_no_address_or_is_there(place: Place) -> None:
+    printed = place.run("init", "qemu+ssh://root@kvm1/system")
+    assert printed.code == 5
+    assert printed.err == (
+        "standfast: {dir}/standfast.yaml: there is a config already. "
+        "Name another file with --config, or replace it with --force-overwrite.\n"
+    )
+    for uri, sentence in (
+        (
+            "kvm1",
+            "standfast: 'kvm1' is no libvirt URI of a QEMU host. Write it as qemu+ssh://root@HOST/system.\n",
+        ),
+        (
+            "qemu:///system",
+            "standfast: 'qemu:///system' names no machine. Write it as qemu+ssh://root@HOST/system.\n",
+        ),
+        (
+            "qemu+ssh://-o/system",
+            "standfast: 'qemu+ssh://-o/system' names no machine. Write it as qemu+ssh://root@HOST/system.\n",
+        ),
+    ):
+        printed = place.run("init", "--config", "new.yaml", uri)
+        assert (printed.err, printed.code) == (sentence, 2)
+    twice = place.run("init", "-c", "new.yaml", "qemu+ssh://root@kvm1/system", "qemu+ssh://kvm1/system")
+    assert (twice.err, twice.code) == ("standfast: host 'kvm1' is given twice. Give each host once.\n", 2)
+    assert not (place.path / "new.yaml").exists()
+
+
+def test_output_that_nobody_reads_is_no_error(place: Place) -> None:
+    command = f"{sys.executable} -m standfast.cli config schema | head -n 1"
+    done = subprocess.run(["sh", "-c", command], cwd=place.path, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("{\n", "")

@@ -1,0 +1,166 @@
+"""The main job from scan to report on a simulated cluster, word by word."""
+
+from __future__ import annotations
+
+import json
+
+from standfast.codec import read_file
+from standfast.model.plan import Plan
+
+from .conftest import Place
+
+SCAN = """\
+HOST   PENDING  SECURITY  REBOOT
+host1  2        2         not needed
+host2  2        2         not needed
+host3  2        2         not needed
+"""
+
+
+def test_scan_prints_a_table(place: Place) -> None:
+    printed = place.run("scan")
+    assert (printed.out, printed.err, printed.code) == (SCAN, "", 0)
+
+
+def test_scan_as_json_tells_every_package(place: Place) -> None:
+    printed = place.run("scan", "--json")
+    told = json.loads(printed.out)
+    assert [host["name"] for host in told["hosts"]] == ["host1", "host2", "host3"]
+    assert told["hosts"][0]["security"] == 2
+    assert [each["package"] for each in told["hosts"][0]["pending"]] == ["linux-image-amd64", "openssl"]
+
+
+def test_from_plan_to_report(place: Place) -> None:
+    planned = place.run("plan", "--detailed-exitcode")
+    assert planned.code == 10
+    assert planned.out.startswith("Cluster play: 3 hosts, 4 VMs.\n1. host")
+    assert "   linux-image-amd64 6.1.140-1 -> 6.1.147-1\n" in planned.out
+    assert planned.err == (
+        "Looking at cluster play …\n"
+        "Wrote standfast-plan.json (digest {digest}). Carry it out: standfast apply standfast-plan.json\n"
+    )
+    applied = place.run("apply", "standfast-plan.json")
+    assert applied.code == 0, applied.err
+    assert applied.err.startswith(
+        "Looking whether cluster play is still as planned …\n"
+        "Run {run} has begun.\n"
+        "{time} alice: Run of 3 hosts and "
+    )
+    assert applied.err.endswith("{time} The run is completed: 3 of 3 hosts done.\n")
+    assert applied.out.startswith("Run {run} on cluster play: completed in ")
+    assert "3 of 3 hosts done; 4 VMs moved in " in applied.out
+    assert applied.out.count("; rebooted, boot ") == 3
+    assert applied.out.count("updates pending 2 -> 0") == 3
+    assert "STILL CHANGED" not in applied.out
+    again = place.run("run", "report")
+    assert (again.out, again.code) == (applied.out, 0)
+
+
+def test_a_run_that_has_ended_can_be_listed_shown_and_watched(place: Place) -> None:
+    place.run("plan")
+    ended = place.raw("apply", "standfast-plan.json", "--json")
+    told = json.loads(ended.out)
+    assert (told["state"], told["detached"], ended.code) == ("completed", False, 0)
+    assert {host["pending_after"] for host in told["hosts"]} == {0}
+    assert all(host["rebooted"] for host in told["hosts"])
+    assert told["still_changed"] == []
+    listed = place.run("run", "list")
+    assert listed.out.splitlines()[1].split()[:4] == ["{run}", "play", "completed", "3/3"]
+    shown = place.run("run", "show")
+    assert f"Run {told['run'][:13]} on play: completed · 3 of 3 hosts done" in shown.out
+    watched = place.run("run", "watch", told["run"][:14].lower())
+    assert watched.code == 0
+    assert watched.out.endswith("{time} The run is completed: 3 of 3 hosts done.\n")
+    streamed = place.raw("run", "watch", "-o", "ndjson")
+    events = [json.loads(line) for line in streamed.out.splitlines()]
+    assert events[0]["kind"] == "run_created"
+    assert events[-1]["kind"] == "run_ended"
+    assert streamed.code == 0
+
+
+def test_operators_words_to_an_ended_run_are_refused(place: Place) -> None:
+    place.run("plan")
+    place.run("apply", "standfast-plan.json")
+    printed = place.run("run", "pause")
+    assert printed.code == 5
+    assert printed.err.startswith("standfast: run {run}: the run has ended: it is completed.")
+
+
+def test_a_patched_cluster_needs_nothing(place: Place) -> None:
+    place.run("plan")
+    place.run("apply", "standfast-plan.json")
+    planned = place.run("plan", "--detailed-exitcode")
+    assert planned.code == 0
+    assert planned.out == (
+        "Cluster play: 3 hosts, 4 VMs.\n"
+        "Left alone: host1: nothing pending and no reboot needed.\n"
+        "Left alone: host2: nothing pending and no reboot needed.\n"
+        "Left alone: host3: nothing pending and no reboot needed.\n"
+    )
+    assert planned.err.endswith("There is nothing to do.\n")
+    applied = place.run("apply", "standfast-plan.json")
+    assert applied.code == 0
+    assert applied.err.endswith("There is nothing to do: no host has updates pending or needs a reboot.\n")
+    assert place.run("run", "list").out.count("completed") == 1
+
+
+def test_a_stale_plan_is_refused_and_nothing_is_changed(place: Place) -> None:
+    place.run("plan")
+    (place.path / "standfast-plan.json").rename(place.path / "old.json")
+    place.run("plan")
+    place.run("apply", "standfast-plan.json")
+    printed = place.run("apply", "old.json")
+    assert printed.code == 5
+    assert "standfast: cluster play is no longer as planned: " in printed.err
+    assert printed.err.endswith("Plan again: standfast plan.\n")
+    assert place.run("run", "list").out.count("completed") == 1
+
+
+def test_a_plan_that_was_edited_is_refused(place: Place) -> None:
+    place.run("plan")
+    file = place.path / "standfast-plan.json"
+    file.write_text(file.read_text(encoding="utf-8").replace("6.1.147-1", "6.1.148-1"), encoding="utf-8")
+    printed = place.run("apply", "standfast-plan.json")
+    assert (printed.out, printed.code) == ("", 2)
+    assert printed.err == (
+        "standfast: standfast-plan.json: this plan file was changed after it was made: "
+        "its content does not match its digest. Make the plan again.\n"
+    )
+
+
+def test_hosts_can_be_chosen_and_left_out(place: Place) -> None:
+    place.run("plan", "--hosts", "host2", "--out", "only.json")
+    only = read_file(place.path / "only.json", "plan", Plan)
+    assert [step.name for step in only.steps] == ["host2"]
+    place.run("plan", "--exclude", "host1,host3", "--out", "without.json")
+    without = read_file(place.path / "without.json", "plan", Plan)
+    assert [step.name for step in without.steps] == ["host2"]
+    printed = place.run("plan", "--hosts", "hots2")
+    assert (printed.code, printed.err.splitlines()[-1]) == (
+        2,
+        "standfast: cluster 'play' has no host 'hots2'. Did you mean 'host2'?",
+    )
+
+
+def test_a_snapshot_is_planned_without_asking_anybody(place: Place) -> None:
+    saved = place.run("snapshot", "save", "cluster.json")
+    assert (saved.err, saved.code) == ("Wrote cluster.json: 3 hosts, 4 VMs.\n", 0)
+    shown = place.run("snapshot", "show", "cluster.json")
+    assert shown.out.splitlines()[:2] == [
+        "HOST   VMS  MEMORY   HELD  STATE",
+        "host1  1    4.0 GiB  12%   in use",
+    ]
+    live = place.run("plan")
+    (place.path / "standfast.yaml").unlink()
+    (place.path / "world.json").unlink()
+    offline = place.run("plan", "--snapshot", "cluster.json")
+    assert (offline.out, offline.code) == (live.out, 0)
+
+
+def test_detached_it_goes_on_and_is_watched_later(place: Place) -> None:
+    place.run("plan")
+    begun = place.raw("apply", "standfast-plan.json", "--detach")
+    assert begun.code == 0
+    watched = place.raw("run", "watch", begun.out.strip())
+    assert watched.code == 0
+    assert watched.out.endswith("The run is completed: 3 of 3 hosts done.\n")
