@@ -107,6 +107,17 @@ class Board:
         memory = self.hosts[host].memory_bytes
         return (self.held[host] + extra_bytes) / memory if memory > 0 else 1.0
 
+    def settled_fraction(self, host: HostId) -> float:
+        """Share of the host's memory that is held once every migration has arrived."""
+        leaving = sum(
+            self.vms[vm].memory_bytes for vm in self.residents[host] if self.flights.get(vm) is not None
+        )
+        return self.fraction(host, -leaving)
+
+    def staying(self, host: HostId) -> tuple[Vm, ...]:
+        """Active VMs on the host that are not on their way anywhere, by name."""
+        return tuple(vm for vm in self.on(host) if vm.id not in self.flights)
+
     def name(self, host: HostId) -> str:
         """The host's name, or its UUID if it isn't of this cluster."""
         return self.hosts[host].name if host in self.hosts else str(host)

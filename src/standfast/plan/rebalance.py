@@ -15,6 +15,9 @@ from standfast.plan.headroom import reserve
 LEAST_GAIN_POINTS = 0.05
 """A move that lowers the deviation by less is not worth a VM's brown-out."""
 
+MAX_TRIMMED = 32
+"""With more moves than this, looking for one too many costs more than it saves."""
+
 EXTREMES = 8
 """How many of the fullest and of the emptiest hosts are looked at before all others."""
 
@@ -22,11 +25,14 @@ Step = tuple[VmId, HostId, HostId]
 
 
 def deviation_points(cluster: Snapshot | Board, hosts: Sequence[HostId]) -> float:
-    """Population standard deviation of memory use over `hosts`, in percent points."""
+    """Population standard deviation of memory use over `hosts`, in percent points.
+
+    VMs on their way count where they will be: they need no second decision.
+    """
     board = Board.of(cluster)
     if not hosts:
         return 0.0
-    loads = [100 * board.fraction(host) for host in hosts]
+    loads = [100 * board.settled_fraction(host) for host in hosts]
     mean = math.fsum(loads) / len(loads)
     return math.sqrt(math.fsum((load - mean) ** 2 for load in loads) / len(loads))
 
@@ -53,26 +59,27 @@ def spread(cluster: Snapshot | Board, policy: Policy, *, eligible: frozenset[Hos
     if reserve(board, frozenset()) is not None:
         return ()
     steps: list[Step] = []
+    while (step := _next(board, hosts, policy)) is not None:
+        board.move(step[0], step[2])
+        steps.append(step)
+    return _without_idle(start, hosts, steps, policy) if len(steps) <= MAX_TRIMMED else tuple(steps)
+
+
+def _next(board: Board, hosts: Sequence[HostId], policy: Policy) -> Step | None:
+    """The move to make now: an empty host's share, else the best one while the deviation is too high."""
     for host in hosts:
-        if not board.residents[host] and not board.incoming[host]:
-            _take(board, steps, _best(board, hosts, [host], keep_one=True))
-    while deviation_points(board, hosts) > policy.rebalance_threshold_points:
-        if not _take(board, steps, _best(board, hosts, hosts, keep_one=False)):
-            break
-    return _without_idle(start, hosts, steps, policy)
-
-
-def _take(board: Board, steps: list[Step], step: Step | None) -> bool:
-    if step is None:
-        return False
-    board.move(step[0], step[2])
-    steps.append(step)
-    return True
+        if not board.staying(host) and not board.incoming[host]:
+            step = _best(board, hosts, [host], keep_one=True)
+            if step is not None:
+                return step
+    if deviation_points(board, hosts) > policy.rebalance_threshold_points:
+        return _best(board, hosts, hosts, keep_one=False)
+    return None
 
 
 def _best(board: Board, hosts: Sequence[HostId], targets: Sequence[HostId], *, keep_one: bool) -> Step | None:
     """The allowed move that lowers the deviation most; of equals, the smaller VM's, then by name."""
-    ranked = sorted(hosts, key=lambda host: (-board.fraction(host), board.name(host), host))
+    ranked = sorted(hosts, key=lambda host: (-board.settled_fraction(host), board.name(host), host))
     near = [host for host in reversed(ranked) if host in set(targets)]
     tries = [(ranked[:EXTREMES], near[:EXTREMES])]
     if len(ranked) > EXTREMES:
@@ -94,15 +101,15 @@ def _by_gain(
 ) -> Iterator[Step]:
     """Moves that lower the deviation, the best first. VMs of one size are tried in turn only if need be."""
     least = 0.0 if keep_one else LEAST_GAIN_POINTS
-    loads = {host: 100 * board.fraction(host) for host in hosts}
+    loads = {host: 100 * board.settled_fraction(host) for host in hosts}
     total = math.fsum(loads.values())
     squares = math.fsum(load * load for load in loads.values())
     count = len(hosts)
     now = _deviation(total, squares, count)
     found: list[tuple[float, int, str, VmId, HostId, HostId]] = []
     for source in sources:
-        residents = [vm for vm in board.on(source) if vm.id not in board.flights]
-        if keep_one and len(board.residents[source]) < 2:
+        residents = board.staying(source)
+        if keep_one and len(residents) < 2:
             continue
         for target in targets:
             if loads[target] >= loads[source]:
@@ -144,31 +151,19 @@ def _may(board: Board, step: Step) -> bool:
 def _without_idle(
     start: Board, hosts: Sequence[HostId], steps: Sequence[Step], policy: Policy
 ) -> tuple[Step, ...]:
-    """Drop each move without which the rest still does all that the whole did."""
+    """Drop each move without which the rest can still be made and leaves nothing to do."""
     kept = list(steps)
-    goal = max(policy.rebalance_threshold_points, _after(start, hosts, kept)[0])
-    idle = _after(start, hosts, kept)[1]
-    for step in list(kept):
+    for step in steps:
         fewer = [other for other in kept if other is not step]
-        if any(other[0] == step[0] for other in fewer) or not _walk(start, fewer):
-            continue
-        deviation, empty = _after(start, hosts, fewer)
-        if deviation <= goal + 1e-9 and empty <= idle:
+        board = start.copy()
+        if all(_made(board, other) for other in fewer) and _next(board, hosts, policy) is None:
             kept = fewer
     return tuple(kept)
 
 
-def _walk(start: Board, steps: Sequence[Step]) -> bool:
-    board = start.copy()
-    for step in steps:
-        if not _may(board, step):
-            return False
-        board.move(step[0], step[2])
+def _made(board: Board, step: Step) -> bool:
+    """Make the move if it may be made from there."""
+    if board.where[step[0]] != step[1] or not _may(board, step):
+        return False
+    board.move(step[0], step[2])
     return True
-
-
-def _after(start: Board, hosts: Sequence[HostId], steps: Sequence[Step]) -> tuple[float, int]:
-    board = start.copy()
-    for step in steps:
-        board.move(step[0], step[2])
-    return deviation_points(board, hosts), sum(not board.residents[host] for host in hosts)
