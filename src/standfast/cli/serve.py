@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import socket
@@ -95,7 +94,7 @@ def start_detached(session: Session) -> subprocess.Popen[bytes] | None:
 
 
 def stop_controller(state_dir: Path) -> None:
-    """End the `serve` of this machine that serves `state_dir`, if there is one, and wait until it has gone."""
+    """End the `serve` of this machine that holds the lease of `state_dir`, if any, and wait for it."""
     from standfast.store import Store
 
     path = state_dir / "standfast.db"
@@ -107,14 +106,23 @@ def stop_controller(state_dir: Path) -> None:
     finally:
         store.close()
     host, _, pid = lease.holder.rpartition(":") if lease else ("", "", "")
-    if host != socket.gethostname() or not pid.isdigit():
+    if host != socket.gethostname() or not pid.isdigit() or not _serves(int(pid)):
         return
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(int(pid), signal.SIGTERM)
-        for _ in range(100):
-            os.kill(int(pid), 0)
-            time.sleep(0.1)
-        os.kill(int(pid), signal.SIGKILL)
+    os.kill(int(pid), signal.SIGTERM)
+    for _ in range(100):
+        if not _serves(int(pid)):
+            return
+        time.sleep(0.1)
+    os.kill(int(pid), signal.SIGKILL)
+
+
+def _serves(pid: int) -> bool:
+    """Whether that process is a `serve` of ours: numbers come again. A zombie has no command line."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return b"serve" in words and any(b"standfast" in word for word in words)
 
 
 def log_tail(state_dir: Path) -> str:
