@@ -16,6 +16,8 @@ class Policy:
     move_timeout_factor: float = 3.0
     moves_at_once: int = 4
     """Over the whole cluster; each host's own limits hold besides."""
+    busy_timeout_seconds: float = 1800.0
+    """How long a VM that another job holds (a backup, a block copy) is waited for while its host is drained."""
     auto_converge: bool = False
     blackout_budget_seconds: float = 2.0
     call_attempts: int = 5

@@ -53,6 +53,8 @@ def _start_moves(view: View, row: HostRow) -> tuple[Action, ...]:
         if vm.flight is not None or not _due(view, row, vm):
             continue
         stuck = _stuck(view, row, vm)
+        if stuck is not None and stuck.code is Code.VM_BUSY and _may_wait(view, row):
+            continue
         if stuck is not None:
             return hold_for(view, row, stuck) if not view.started and not found else tuple(found)
         target = choose_target(view, snapshot, row, vm)
@@ -88,6 +90,10 @@ def _due(view: View, row: HostRow, vm: Vm) -> bool:
     waits = view.policy.move_backoff_seconds
     wait = waits[min(len(tries), len(waits)) - 1] if waits else 0.0
     return view.now >= (tries[-1].ended_at or 0.0) + wait
+
+
+def _may_wait(view: View, row: HostRow) -> bool:
+    return view.now - row.since < view.policy.busy_timeout_seconds
 
 
 def _stuck(view: View, row: HostRow, vm: Vm) -> Reason | None:

@@ -69,6 +69,16 @@ def only_one_here(state_dir: Path) -> Iterator[None]:
         os.close(lock)
 
 
+def release_dead(store: Store, host: str) -> None:
+    """Let go of a lease that a dead process of this machine still holds, so that nobody waits for its end.
+
+    Only for the one who is inside `only_one_here`: that no other process here serves this state is then sure.
+    """
+    lease = store.lease()
+    if lease is not None and lease.holder.rpartition(":")[0] == host:
+        store.release_lease(lease)
+
+
 class Keeper:
     """Holds the lease and says whether it still does."""
 
@@ -123,13 +133,15 @@ def serve(
         if not keeper.take():
             clock.sleep(1.0)
             continue
+        executor = ThreadPoolExecutor(THREADS, thread_name_prefix="call")
         try:
-            with ThreadPoolExecutor(THREADS, thread_name_prefix="call") as executor:
-                _Driver(store, attach, keeper, executor, clock).drive(until_idle, stop)
+            _Driver(store, attach, keeper, executor, clock).drive(until_idle, stop)
             return
         except LeaseLostError as error:
             log.warning("lease lost: starting over from the store", error=str(error))
         finally:
+            # A call that still waits for its machine is not waited for: what it did is seen by whoever is next.
+            executor.shutdown(wait=False, cancel_futures=True)
             keeper.release()
 
 

@@ -532,3 +532,10 @@ def test_the_last_host_gets_its_share_before_the_run_ends() -> None:
 def test_an_ended_run_is_left_alone() -> None:
     seen = Seen(snapshot((host("a"),), vm("v", "a")))
     assert decide(run(row("a", Phase.DRAINING), state=RunState.ABANDONED), seen, NOW) == ()
+
+
+def test_a_vm_that_another_job_holds_is_waited_for_and_not_forever() -> None:
+    seen = Seen(snapshot((host("a", **CORDONED), host("b")), vm("v", "a", busy="backup")))
+    assert decide(run(ready("a", Phase.DRAINING)), seen, NOW) == ()
+    found = only_row(decide(run(ready("a", Phase.DRAINING)), seen, NOW + 1800))
+    assert (found.phase, found.reason.code) == (Phase.HELD, Code.VM_BUSY)
