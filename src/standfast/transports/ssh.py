@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import shlex
 import signal
 import stat
@@ -33,6 +34,8 @@ CONNECT_SECONDS = 10
 KEEP_SECONDS = 300
 ALIVE_SECONDS = 5
 ALIVE_COUNT = 3
+
+_WITH_PORT = re.compile(r"^(?P<rest>(?:[^@]*@)?(?:\[[^]]+\]|[^:\[\]@]+)):(?P<port>\d+)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +91,8 @@ def private_directory() -> Path:
 class SshTarget:
     """One host to be reached by OpenSSH.
 
-    `name` is what errors call it; `destination` is what `ssh` is given (`root@host`, an alias of the
-    configuration file, `ssh://root@host:2222`); `config_file` replaces the user's own `ssh_config`.
+    `name` is what errors call it; `destination` is `[user@]host[:port]` or `ssh://[user@]host[:port]`, where
+    `host` may be an alias of the configuration file; `config_file` replaces the user's own `ssh_config`.
     """
 
     name: str
@@ -103,6 +106,16 @@ class SshTarget:
             raise UsageError(
                 "ssh_destination", f"{self.destination!r} is no SSH destination", where=self.name
             )
+
+    @property
+    def address(self) -> list[str]:
+        """The destination as arguments of `ssh`, which wants a port apart, and brackets only in a URI."""
+        if self.destination.startswith("ssh://"):
+            return ["--", self.destination]
+        match = _WITH_PORT.match(self.destination)
+        port = ["-p", match["port"]] if match else []
+        rest = match["rest"] if match else self.destination
+        return [*port, "--", rest.replace("[", "").replace("]", "")]
 
     @property
     def control_path(self) -> Path:
@@ -139,7 +152,7 @@ class SshTarget:
         have run. 255 is OpenSSH's own exit code: a script must not use it.
         """
         text = script_text(script, args, input)
-        command = ["ssh", *self.options(), "-T", "--", self.destination, "sh -s"]
+        command = ["ssh", *self.options(), "-T", *self.address, "sh -s"]
         done = self._communicate(command, text, timeout_seconds)
         if done.exit_code == SSH_FAILED or done.exit_code < 0:
             self.drop()
@@ -196,7 +209,7 @@ class SshTarget:
                 return
             if not path.exists():
                 return
-            command = ["ssh", *self.options(), "-O", "exit", "--", self.destination]
+            command = ["ssh", *self.options(), "-O", "exit", *self.address]
             with contextlib.suppress(OSError, subprocess.TimeoutExpired):
                 subprocess.run(command, capture_output=True, timeout=2, check=False, start_new_session=True)
             path.unlink(missing_ok=True)

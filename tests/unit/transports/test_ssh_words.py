@@ -84,6 +84,22 @@ def test_a_destination_that_looks_like_an_option_is_refused() -> None:
         SshTarget("h", "-oProxyCommand=id")
 
 
+@pytest.mark.parametrize(
+    ("destination", "arguments"),
+    [
+        ("kvm1", ["--", "kvm1"]),
+        ("root@kvm1", ["--", "root@kvm1"]),
+        ("root@kvm1:2222", ["-p", "2222", "--", "root@kvm1"]),
+        ("root@[fd00::1]:22", ["-p", "22", "--", "root@fd00::1"]),
+        ("root@[fd00::1]", ["--", "root@fd00::1"]),
+        ("fd00::1", ["--", "fd00::1"]),
+        ("ssh://root@[fd00::1]:22", ["--", "ssh://root@[fd00::1]:22"]),
+    ],
+)
+def test_a_port_is_given_apart(destination: str, arguments: list[str]) -> None:
+    assert SshTarget("h", destination).address == arguments
+
+
 CHANGED = """@@@@@@@@@@@@@@@
 @    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @
 @@@@@@@@@@@@@@@

@@ -13,7 +13,7 @@ setting known here is `autostart:UUID`, a flag that a migration took from a VM, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 
@@ -34,6 +34,10 @@ case $2 in
 on) exec timeout 20 virsh -q -c qemu:///system autostart -- "$1" ;;
 *) exec timeout 20 virsh -q -c qemu:///system autostart --disable -- "$1" ;;
 esac
+"""
+
+_JOURNAL = """
+LC_ALL=C exec journalctl --no-pager -q -o cat --since "-$1s" -n 50 -u libvirtd.service -u virtqemud.service
 """
 
 
@@ -82,6 +86,14 @@ class LibvirtFence:
             return parse_surroundings(self._targets[name].run(SCRIPT, timeout_seconds=LOOK_SECONDS).stdout)
         except (StandfastError, KeyError):
             return None
+
+    def journal(self, name: str, seconds: float) -> Sequence[str]:
+        """What libvirt on a host (by its name) wrote in the last `seconds`; empty where it can't be asked."""
+        try:
+            done = self._targets[name].run(_JOURNAL, str(int(seconds) + 1), timeout_seconds=LOOK_SECONDS)
+        except (StandfastError, KeyError):
+            return ()
+        return done.stdout.splitlines()
 
     def _call(self, host: HostId, action: str, by: Fencing, hook: str | None) -> None:
         name, target = self._target(host)

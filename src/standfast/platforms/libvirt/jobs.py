@@ -112,13 +112,6 @@ def record_of(stats: Stats) -> MoveRecord | None:
     )
 
 
-def failure_of(stats: Stats) -> str:
-    """Why a completed migration out failed, in libvirt's words; empty if these are not about such a one."""
-    if int(stats.get("operation", 0)) != OUT or bool(stats.get("success", True)):
-        return ""
-    return str(stats.get("errmsg", "")).strip() or "libvirt ended the migration without saying why"
-
-
 def _seconds(stats: Stats, key: str) -> float | None:
     return int(stats[key]) / 1000 if key in stats else None
 

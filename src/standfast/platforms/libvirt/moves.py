@@ -8,9 +8,10 @@ order whose thread is gone (this process was restarted) is judged by where the V
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,14 +20,20 @@ from standfast.model.ids import HostId, MoveId, VmId
 from standfast.model.moves import MoveOrder, MoveOutcome, MoveRecord, OutcomeKind
 from standfast.platforms.libvirt import jobs
 from standfast.platforms.libvirt.binding import libvirt
-from standfast.platforms.libvirt.jobs import JobReading, failure_of, job_of, record_of
+from standfast.platforms.libvirt.jobs import JobReading, job_of, record_of
 from standfast.platforms.libvirt.line import Line, open_connection
 from standfast.platforms.libvirt.uri import bracketed
 
 QEMU_DOWNTIME_SECONDS = 0.3
 """QEMU's own limit of the black-out that it aims at (migration parameter downtime-limit)."""
 ASK_SECONDS = 5.0
+_NO_STATISTICS = (libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_OPERATION_UNSUPPORTED)
+_VAGUE = "End of file while reading data"
+_OUR_HOOK = re.compile(r"hooks/qemu\.d/standfast .*exit status \d+: standfast: (.*)", re.DOTALL)
 ABORT_SECONDS = 3.0
+
+JournalOf = Callable[[str, float], Sequence[str]]
+"""By the host's name and seconds back from now; empty where it can't be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +60,18 @@ def migration_flags(*, persistent: bool, auto_converge: bool) -> int:
 
 
 class Moves:
-    """Starts migrations of one cluster and knows their outcomes."""
+    """Starts migrations of one cluster and knows their outcomes.
 
-    def __init__(self, end_of: Callable[[HostId], End]) -> None:
+    `journal_of` hands out what a host's libvirt has written since then; see `migration_words`.
+    """
+
+    def __init__(self, end_of: Callable[[HostId], End], journal_of: JournalOf) -> None:
         self._end_of = end_of
+        self._journal_of = journal_of
         self._lock = threading.Lock()
         self._under_way: dict[MoveId, MoveOrder] = {}
         self._ended: dict[MoveId, MoveOutcome] = {}
+        self._cancelled: set[MoveId] = set()
 
     def orders(self) -> Mapping[VmId, MoveOrder]:
         """What this process has under way, by VM."""
@@ -95,6 +107,7 @@ class Moves:
     def _migrate(self, order: MoveOrder, source: End, target: End) -> MoveOutcome | None:
         """None where our connection broke: the migration goes on, and is judged by what is seen."""
         connection = open_connection(source.name, source.uri)
+        begun = time.monotonic()
         try:
             domain = connection.lookupByUUIDString(order.vm)
             persistent, autostart = bool(domain.isPersistent()), bool(domain.autostart())
@@ -109,9 +122,7 @@ class Moves:
         except libvirt.libvirtError as error:
             if not _alive(connection):
                 return None
-            raise OutsideError(
-                "migration_failed", "libvirt ended the migration", where=source.name, why=_words(error)
-            ) from error
+            raise self._failure(order, source, str(error.get_error_message()), begun) from error
         finally:
             with contextlib.suppress(libvirt.libvirtError):
                 connection.close()
@@ -120,6 +131,18 @@ class Moves:
             with contextlib.suppress(StandfastError):
                 set_autostart(target.line, order.vm, on=True)
         return MoveOutcome(OutcomeKind.SUCCEEDED, _record_or_none(target, order.vm))
+
+    def _failure(self, order: MoveOrder, source: End, message: str, begun: float) -> OutsideError:
+        with self._lock:
+            cancelled = order.id in self._cancelled
+        if cancelled:
+            why = "it was told to"
+        else:
+            journal = (
+                self._journal_of(source.name, time.monotonic() - begun + 1.0) if is_vague(message) else ()
+            )
+            why = migration_words(message, journal)
+        return OutsideError("migration_failed", "libvirt ended the migration", where=source.name, why=why)
 
     def outcome(self, order: MoveOrder) -> MoveOutcome:
         """RUNNING, SUCCEEDED, FAILED, or UNKNOWN where nothing tells. Never raises StandfastError."""
@@ -148,15 +171,14 @@ class Moves:
             return MoveOutcome(OutcomeKind.SUCCEEDED, _record_or_none(target, order.vm))
         if there is not None and there.job.incoming:
             return MoveOutcome(OutcomeKind.RUNNING)
-        if here is not None and here.failure:
-            return MoveOutcome(
-                OutcomeKind.FAILED, error=f"{source.name}: libvirt ended the migration: {here.failure}."
-            )
+        # libvirt keeps no statistics of a migration that failed: whether it was ever begun can't be told.
         return MoveOutcome(OutcomeKind.UNKNOWN)
 
     def cancel(self, order: MoveOrder) -> None:
         """Abort the migration on its source; an attempt of ours that has not got so far yet is waited for."""
         source = self._end_of(order.source)
+        with self._lock:
+            self._cancelled.add(order.id)
         deadline = time.monotonic() + ABORT_SECONDS
         while not source.line.call(lambda connection: _abort(connection, order.vm), ASK_SECONDS):
             with self._lock:
@@ -170,7 +192,6 @@ class Moves:
 class _SeenOn:
     running: bool
     job: JobReading
-    failure: str = ""
 
 
 def read_job(domain: Any) -> JobReading:
@@ -182,7 +203,7 @@ def read_job(domain: Any) -> JobReading:
     try:
         return job_of(domain.jobStats(0))
     except libvirt.libvirtError as error:
-        if error.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID:
+        if error.get_error_code() not in _NO_STATISTICS:
             raise
         return JobReading(incoming="source host" in str(error.get_error_message()))
 
@@ -195,7 +216,7 @@ def _seen_on(connection: Any, vm: VmId) -> _SeenOn | None:
             return None
         job = read_job(domain)
         running = domain.state()[0] in (libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_BLOCKED)
-        return _SeenOn(running and not job.incoming, job, failure_of(_completed(domain)))
+        return _SeenOn(running and not job.incoming, job)
     except libvirt.libvirtError as error:
         if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
             return None
@@ -250,5 +271,19 @@ def _alive(connection: Any) -> bool:
         return False
 
 
-def _words(error: Any) -> str:
-    return str(error.get_error_message()).rstrip(".")
+def is_vague(message: str) -> bool:
+    """libvirt often hands out the end of its connection to the target in place of what went wrong there."""
+    return _VAGUE in message
+
+
+def migration_words(message: str, journal: Sequence[str] = ()) -> str:
+    """Why a migration failed, in one line.
+
+    `message` is libvirt's; where it is vague the last line of the source's journal (oldest line first) that
+    says more is taken. The sentence of our own hook is freed of what libvirt puts around it.
+    """
+    if is_vague(message):
+        telling = [line for line in journal if line.strip() and not is_vague(line)]
+        message = telling[-1] if telling else message
+    ours = _OUR_HOOK.search(message)
+    return " ".join((ours[1] if ours else message).split()).rstrip(".")

@@ -23,7 +23,7 @@ from standfast.platforms.libvirt.hosts import LibvirtHost
 from standfast.platforms.libvirt.jobs import JobReading
 from standfast.platforms.libvirt.jobwatch import JobWatch
 from standfast.platforms.libvirt.line import Line, wait_for
-from standfast.platforms.libvirt.moves import End, Moves
+from standfast.platforms.libvirt.moves import End, JournalOf, Moves
 from standfast.platforms.libvirt.reading import HostReading, LookAround, Reader
 from standfast.platforms.libvirt.surroundings import Surroundings
 from standfast.platforms.libvirt.uri import connection_uri, peer_uri
@@ -39,6 +39,10 @@ CHECK_SECONDS = 10.0
 
 def _nothing_around(_name: str) -> Surroundings | None:
     return None
+
+
+def _no_journal(_name: str, _seconds: float) -> Sequence[str]:
+    return ()
 
 
 @dataclass
@@ -67,6 +71,7 @@ class LibvirtPlatform:
     and another machine under its name is refused. `shared_paths` are folders whose files all hosts see as the
     same bytes; `mounts_of(host name)` tells mounts, bridges and network devices (`LibvirtFence.mounts` does).
     A disk that neither says to be shared counts as local, a bridge that is not told of as missing.
+    `journal_of(host name, seconds back)` (`LibvirtFence.journal`) helps to say why a migration failed.
     """
 
     def __init__(
@@ -79,12 +84,13 @@ class LibvirtPlatform:
         known_ids: Mapping[str, HostId],
         shared_paths: Sequence[str] = (),
         mounts_of: LookAround = _nothing_around,
+        journal_of: JournalOf = _no_journal,
     ) -> None:
         self.cluster = cluster
         self._clock = clock
         self._shared_paths = tuple(shared_paths)
         self._events = EventLog(clock)
-        self._moves = Moves(self._end)
+        self._moves = Moves(self._end, journal_of)
         self._dirty = DirtyRates()
         self._lock = threading.Lock()
         self._last: dict[VmId, HostId] = {}

@@ -54,7 +54,7 @@ patch() {
     code=0
     apt upgrade --with-new-pkgs || code=$?
     changes
-    beside=$(find "$root/etc" -newer "$directory/order" -name '*.dpkg-dist' 2>/dev/null | sort)
+    beside=$(find "$root/etc" -cnewer "$directory/order" -name '*.dpkg-dist' 2>/dev/null | sort)
     [ "$code" -eq 0 ] || finish failed "$code" "apt-get ended with $code: $(log_end)"
     if [ -n "$beside" ]; then
         finish succeeded 0 "Updates are installed. Configuration files were kept, new versions are beside them: $beside"
