@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -78,13 +79,34 @@ class Place:
         return re.sub(r"^\d\d:\d\d:\d\d ", "{time} ", text, flags=re.MULTILINE)
 
 
+def new_place(path: Path) -> Place:
+    """A place with a config and nothing else."""
+    made = Place(path)
+    made.write("standfast.yaml", CONFIG)
+    return made
+
+
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
-    made = Place(tmp_path)
-    made.write("standfast.yaml", CONFIG)
-    yield made
-    pid = tmp_path / "state" / "serve.lock"
-    assert not _held(pid), "a controller is still at work"
+    yield new_place(tmp_path)
+    assert not _held(tmp_path / "state" / "serve.lock"), "a controller is still at work"
+
+
+@pytest.fixture(scope="session")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Place, Printed, Printed]:
+    """A place where a plan was made and applied, with what both printed. To be copied, not used."""
+    made = new_place(tmp_path_factory.mktemp("finished"))
+    planned = made.run("plan", "--detailed-exitcode")
+    applied = made.run("apply", "standfast-plan.json")
+    assert not _held(made.path / "state" / "serve.lock"), "a controller is still at work"
+    return made, planned, applied
+
+
+@pytest.fixture
+def finished(first_run: tuple[Place, Printed, Printed], place: Place) -> Place:
+    """A copy of the place after its first run."""
+    shutil.copytree(first_run[0].path, place.path, dirs_exist_ok=True)
+    return place
 
 
 def _held(lock: Path) -> bool:

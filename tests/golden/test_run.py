@@ -7,7 +7,7 @@ import json
 from standfast.codec import read_file
 from standfast.model.plan import Plan
 
-from .conftest import Place
+from .conftest import CONFIG, Place, Printed
 
 SCAN = """\
 HOST   PENDING  SECURITY  REBOOT
@@ -30,8 +30,8 @@ def test_scan_as_json_tells_every_package(place: Place) -> None:
     assert [each["package"] for each in told["hosts"][0]["pending"]] == ["linux-image-amd64", "openssl"]
 
 
-def test_from_plan_to_report(place: Place) -> None:
-    planned = place.run("plan", "--detailed-exitcode")
+def test_from_plan_to_report(first_run: tuple[Place, Printed, Printed]) -> None:
+    place, planned, applied = first_run
     assert planned.code == 10
     assert planned.out.startswith("Cluster play: 3 hosts, 4 VMs.\n1. host")
     assert "   linux-image-amd64 6.1.140-1 -> 6.1.147-1\n" in planned.out
@@ -39,7 +39,6 @@ def test_from_plan_to_report(place: Place) -> None:
         "Looking at cluster play …\n"
         "Wrote standfast-plan.json (digest {digest}). Carry it out: standfast apply standfast-plan.json\n"
     )
-    applied = place.run("apply", "standfast-plan.json")
     assert applied.code == 0, applied.err
     assert applied.err.startswith(
         "Looking whether cluster play is still as planned …\n"
@@ -56,40 +55,34 @@ def test_from_plan_to_report(place: Place) -> None:
     assert (again.out, again.code) == (applied.out, 0)
 
 
-def test_a_run_that_has_ended_can_be_listed_shown_and_watched(place: Place) -> None:
-    place.run("plan")
-    ended = place.raw("apply", "standfast-plan.json", "--json")
-    told = json.loads(ended.out)
-    assert (told["state"], told["detached"], ended.code) == ("completed", False, 0)
+def test_a_run_that_has_ended_can_be_listed_shown_and_watched(finished: Place) -> None:
+    told = json.loads(finished.raw("run", "report", "--json").out)
+    assert told["state"] == "completed"
     assert {host["pending_after"] for host in told["hosts"]} == {0}
     assert all(host["rebooted"] for host in told["hosts"])
     assert told["still_changed"] == []
-    listed = place.run("run", "list")
+    listed = finished.run("run", "list")
     assert listed.out.splitlines()[1].split()[:4] == ["{run}", "play", "completed", "3/3"]
-    shown = place.run("run", "show")
+    shown = finished.run("run", "show")
     assert f"Run {told['run'][:13]} on play: completed · 3 of 3 hosts done" in shown.out
-    watched = place.run("run", "watch", told["run"][:14].lower())
+    watched = finished.run("run", "watch", told["run"][:14].lower())
     assert watched.code == 0
     assert watched.out.endswith("{time} The run is completed: 3 of 3 hosts done.\n")
-    streamed = place.raw("run", "watch", "-o", "ndjson")
+    streamed = finished.raw("run", "watch", "-o", "ndjson")
     events = [json.loads(line) for line in streamed.out.splitlines()]
     assert events[0]["kind"] == "run_created"
     assert events[-1]["kind"] == "run_ended"
     assert streamed.code == 0
 
 
-def test_operators_words_to_an_ended_run_are_refused(place: Place) -> None:
-    place.run("plan")
-    place.run("apply", "standfast-plan.json")
-    printed = place.run("run", "pause")
+def test_operators_words_to_an_ended_run_are_refused(finished: Place) -> None:
+    printed = finished.run("run", "pause")
     assert printed.code == 5
     assert printed.err.startswith("standfast: run {run}: the run has ended: it is completed.")
 
 
-def test_a_patched_cluster_needs_nothing(place: Place) -> None:
-    place.run("plan")
-    place.run("apply", "standfast-plan.json")
-    planned = place.run("plan", "--detailed-exitcode")
+def test_a_patched_cluster_needs_nothing(finished: Place) -> None:
+    planned = finished.run("plan", "--detailed-exitcode")
     assert planned.code == 0
     assert planned.out == (
         "Cluster play: 3 hosts, 4 VMs.\n"
@@ -98,22 +91,38 @@ def test_a_patched_cluster_needs_nothing(place: Place) -> None:
         "Left alone: host3: nothing pending and no reboot needed.\n"
     )
     assert planned.err.endswith("There is nothing to do.\n")
-    applied = place.run("apply", "standfast-plan.json")
+    applied = finished.run("apply", "standfast-plan.json")
     assert applied.code == 0
     assert applied.err.endswith("There is nothing to do: no host has updates pending or needs a reboot.\n")
-    assert place.run("run", "list").out.count("completed") == 1
+    assert finished.run("run", "list").out.count("completed") == 1
 
 
-def test_a_stale_plan_is_refused_and_nothing_is_changed(place: Place) -> None:
-    place.run("plan")
-    (place.path / "standfast-plan.json").rename(place.path / "old.json")
-    place.run("plan")
-    place.run("apply", "standfast-plan.json")
-    printed = place.run("apply", "old.json")
+def test_a_stale_plan_is_refused_and_nothing_is_changed(finished: Place) -> None:
+    printed = finished.run("apply", "standfast-plan.json")
     assert printed.code == 5
     assert "standfast: cluster play is no longer as planned: " in printed.err
     assert printed.err.endswith("Plan again: standfast plan.\n")
-    assert place.run("run", "list").out.count("completed") == 1
+    assert finished.run("run", "list").out.count("completed") == 1
+
+
+def test_a_second_run_is_refused_while_one_is_active(place: Place) -> None:
+    place.write("standfast.yaml", CONFIG.replace("boot_seconds: 20", "boot_seconds: 20, pace: 5"))
+    place.run("plan")
+    begun = place.raw("apply", "standfast-plan.json", "--detach")
+    assert begun.code == 0, begun.err
+    second = place.run("apply", "standfast-plan.json", "--json")
+    assert second.code == 5
+    assert json.loads(second.out)["error"]["code"] == "run_active"
+    said = place.run("run", "cancel")
+    assert (said.code, said.err) == (
+        0,
+        "Said cancel to run {run}: it goes to the next safe point, then gives back what it borrowed.\n",
+    )
+    watched = place.run("run", "watch")
+    assert watched.code == 3, watched.out
+    assert "{time} alice: cancelled: " in watched.out
+    report = json.loads(place.raw("run", "report", "--json").out)
+    assert report["still_changed"] == []
 
 
 def test_a_plan_that_was_edited_is_refused(place: Place) -> None:
@@ -151,7 +160,6 @@ def test_a_snapshot_is_planned_without_asking_anybody(place: Place) -> None:
         "host1  1    4.0 GiB  12%   in use",
     ]
     live = place.run("plan")
-    (place.path / "standfast.yaml").unlink()
     (place.path / "world.json").unlink()
     offline = place.run("plan", "--snapshot", "cluster.json")
     assert (offline.out, offline.code) == (live.out, 0)
@@ -159,8 +167,44 @@ def test_a_snapshot_is_planned_without_asking_anybody(place: Place) -> None:
 
 def test_detached_it_goes_on_and_is_watched_later(place: Place) -> None:
     place.run("plan")
-    begun = place.raw("apply", "standfast-plan.json", "--detach")
+    begun = place.raw("apply", "standfast-plan.json", "--detach", "--json")
     assert begun.code == 0
-    watched = place.raw("run", "watch", begun.out.strip())
+    told = json.loads(begun.out)
+    assert (told["state"], told["controller_started"]) == ("running", True)
+    watched = place.raw("run", "watch", told["run"], "--json")
     assert watched.code == 0
-    assert watched.out.endswith("The run is completed: 3 of 3 hosts done.\n")
+    assert json.loads(watched.out)["state"] == "completed"
+
+
+def test_a_dead_controllers_run_is_taken_up_by_the_next_word(place: Place) -> None:
+    place.write("standfast.yaml", CONFIG.replace("boot_seconds: 20", "boot_seconds: 20, pace: 100"))
+    place.run("plan")
+    begun = place.raw("apply", "standfast-plan.json", "--detach")
+    run = begun.out.strip()
+    _kill_controller(place)
+    assert place.run("run", "resume", run).err.endswith(
+        "No controller was running: started one to take it up.\n"
+    )
+    watched = place.run("run", "watch", run)
+    assert watched.code == 0, watched.out
+    assert watched.out.endswith("{time} The run is completed: 3 of 3 hosts done.\n")
+
+
+def _kill_controller(place: Place) -> None:
+    """SIGKILL it as soon as it has the lease."""
+    import os
+    import signal
+    import time
+
+    from standfast.store import Store
+
+    for _ in range(100):
+        store = Store.open(place.path / "state" / "standfast.db", read_only=True)
+        lease = store.lease()
+        store.close()
+        if lease is not None and lease.holder:
+            os.kill(int(lease.holder.rpartition(":")[2]), signal.SIGKILL)
+            time.sleep(0.5)
+            return
+        time.sleep(0.1)
+    raise AssertionError("no controller took the lease")

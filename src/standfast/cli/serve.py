@@ -31,7 +31,7 @@ def serve(session: Session, until_idle: bool) -> None:
     """
     from standfast.cli.logs import configure
     from standfast.run.clock import WallClock
-    from standfast.run.serve import only_one_here
+    from standfast.run.serve import only_one_here, release_dead
     from standfast.run.serve import serve as drive
 
     configure(verbose=session.verbose)
@@ -45,6 +45,7 @@ def serve(session: Session, until_idle: bool) -> None:
         signal.signal(each, asked_to_stop)
     make_state_dir(session.state_dir)
     with only_one_here(session.state_dir):
+        release_dead(session.store, socket.gethostname())
         drive(
             session.store,
             lambda run: _attach(session, run),
@@ -72,9 +73,12 @@ def log_path(state_dir: Path) -> Path:
 
 
 def acting(session: Session) -> bool:
-    """Whether some process holds the lease now."""
+    """Whether some process holds the lease now; one of this machine that has died does not."""
     lease = session.store.lease()
-    return lease is not None and lease.expires_at > session.now()
+    if lease is None or lease.expires_at <= session.now():
+        return False
+    host, _, pid = lease.holder.rpartition(":")
+    return host != socket.gethostname() or not pid.isdigit() or _serves(int(pid))
 
 
 def start_detached(session: Session) -> subprocess.Popen[bytes] | None:
