@@ -9,6 +9,7 @@ from typing import Any
 from standfast.model.ids import HostId, VmId
 from standfast.model.reasons import Code, Reason
 from standfast.platforms.libvirt.binding import libvirt
+from standfast.platforms.libvirt.cpus import AS_IT_IS
 from standfast.platforms.libvirt.domain import Definition, parse_domain
 from standfast.platforms.libvirt.jobs import busy_words
 from standfast.platforms.libvirt.moves import read_job
@@ -122,7 +123,7 @@ def _cpu(connection: Any, pair: Pair, definition: Definition, kind: str) -> list
     """libvirt compares what the guest needs with what the target's hypervisor can give."""
     if definition.cpu is None or not definition.cpu_xml:
         return []
-    if definition.cpu.model in ("host-passthrough", "maximum"):
+    if definition.cpu.model in AS_IT_IS:
         if pair.before.cpu == pair.after.cpu:
             return []
         words = (

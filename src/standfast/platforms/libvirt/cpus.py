@@ -16,6 +16,9 @@ from standfast.platforms.libvirt.binding import libvirt
 from standfast.platforms.libvirt.capabilities import Capabilities, expanded_features
 from standfast.platforms.libvirt.domain import Definition
 
+AS_IT_IS = ("host-passthrough", "maximum")
+"""CPU modes in which a guest sees its host's CPU."""
+
 
 class CpuExpander:
     """Asks one host, and remembers: a few CPUs are shared by all of its guests."""
@@ -32,10 +35,15 @@ class CpuExpander:
             features |= self._offered(connection, found.cpu.arch, kind)
         return replace(found.cpu, features=found.cpu.features | features)
 
-    def guest(self, connection: Any, definition: Definition) -> Cpu | None:
-        """The guest's CPU with all that it needs written out; as in its XML where libvirt can't."""
+    def guest(self, connection: Any, definition: Definition, host: Cpu | None) -> Cpu | None:
+        """The guest's CPU with all that it needs written out; as in its XML where libvirt can't.
+
+        A guest that sees its host's CPU as it is needs all of what `host` has.
+        """
         if definition.cpu is None:
             return None
+        if definition.cpu.model in AS_IT_IS:
+            return host
         key = (definition.cpu_xml, definition.arch, definition.kind)
         if key not in self._known:
             text = _plain(definition.cpu_xml)

@@ -139,7 +139,7 @@ class Reader:
             places.networks,
             places.pools,
             self._around.mounts,
-            self._read_domains(connection, now),
+            self._read_domains(connection, now, machine.cpu),
         )
 
     def _read_machine(self, connection: Any) -> _Machine:
@@ -169,7 +169,7 @@ class Reader:
             machine_types=found.machine_types,
         )
 
-    def _read_domains(self, connection: Any, now: float) -> tuple[DomainReading, ...]:
+    def _read_domains(self, connection: Any, now: float, host_cpu: Cpu | None) -> tuple[DomainReading, ...]:
         group = libvirt.VIR_DOMAIN_STATS_STATE
         nowait = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
         try:
@@ -179,7 +179,7 @@ class Reader:
                 raise
             rows = connection.getAllDomainStats(group, 0)  # the test driver knows no flags
         marks = {name: _listed(connection, flag) for name, flag in _MARKS.items()}
-        found = [self._read_domain(domain, stats, marks, now) for domain, stats in rows]
+        found = [self._read_domain(domain, stats, marks, now, host_cpu) for domain, stats in rows]
         domains = tuple(domain for domain in found if domain is not None)
         self._kept = {
             domain.definition.id: kept
@@ -189,7 +189,12 @@ class Reader:
         return domains
 
     def _read_domain(
-        self, domain: Any, stats: Mapping[str, Any], marks: Mapping[str, frozenset[str]], now: float
+        self,
+        domain: Any,
+        stats: Mapping[str, Any],
+        marks: Mapping[str, frozenset[str]],
+        now: float,
+        host_cpu: Cpu | None,
     ) -> DomainReading | None:
         vm = VmId(domain.UUIDString())
         state, reason = int(stats.get("state.state", 0)), int(stats.get("state.reason", 0))
@@ -202,7 +207,7 @@ class Reader:
                 if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
                     return None  # gone between the two calls
                 raise
-            cpu = self._expander.guest(domain.connect(), definition) if active else definition.cpu
+            cpu = self._expander.guest(domain.connect(), definition, host_cpu) if active else definition.cpu
             kept = self._kept[vm] = _Kept(definition, cpu, active, now)
         return DomainReading(
             kept.definition,

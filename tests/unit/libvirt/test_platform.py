@@ -1,0 +1,115 @@
+"""The platform on libvirt's own test driver: hosts that answer, that don't, and that are somebody else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from standfast.model.cluster import Snapshot, VmState
+from standfast.model.ids import HostId, MoveId, VmId
+from standfast.model.moves import MoveOrder, OutcomeKind
+from standfast.model.reasons import Code
+from standfast.platforms.libvirt import platform as room
+from standfast.platforms.libvirt.events import InterruptionKind
+from standfast.platforms.libvirt.hosts import LibvirtHost
+from standfast.platforms.libvirt.platform import LibvirtPlatform
+from standfast.platforms.libvirt.reading import Reader
+
+TEST = "test:///default"
+DOWN = "qemu+unix:///system?socket=/nowhere"
+UUID = VmId("6695eb01-f6a4-8304-79aa-97f2502e193f")
+
+
+def make(hosts: Mapping[str, str], known: Mapping[str, str] | None = None) -> LibvirtPlatform:
+    ids = {name: HostId(id) for name, id in (known or {}).items()}
+    declared = [LibvirtHost(name, uri, memory_bytes=2**30) for name, uri in hosts.items()]
+    return LibvirtPlatform("c", declared, clock=time.time, ssh_config=None, known_ids=ids)
+
+
+def seen(platform: LibvirtPlatform) -> Snapshot:
+    try:
+        return platform.observe()
+    finally:
+        platform.close()
+
+
+def test_a_running_vm_is_seen() -> None:
+    snapshot = seen(make({"a": TEST}))
+    [host], [vm] = snapshot.hosts, snapshot.vms
+    assert host.reachable
+    assert host.memory_bytes == 2**30
+    assert (vm.id, vm.name, vm.state) == (UUID, "test", VmState.RUNNING)
+    assert [disk.shared for disk in vm.disks] == [False]
+
+
+def test_a_silent_host_keeps_its_id_and_says_why() -> None:
+    platform = make({"a": TEST, "b": DOWN}, known={"b": "b-id"})
+    snapshot = seen(platform)
+    host = snapshot.host(HostId("b-id"))
+    assert not host.reachable
+    assert host.unreachable_why.startswith("b: ")
+    assert [record.host for record in platform.interruptions()] == ["b"]
+    assert platform.interruptions()[0].kind is InterruptionKind.UNSEEN
+
+
+def test_a_host_that_was_never_seen_has_no_uuid() -> None:
+    [host] = seen(make({"b": DOWN})).hosts
+    assert host.id == "unknown:b"
+
+
+def test_another_machine_under_a_known_name_is_refused() -> None:
+    snapshot = seen(make({"a": TEST}, known={"a": "who-it-was"}))
+    [host] = snapshot.hosts
+    assert not host.reachable
+    assert "known as who-it-was" in host.unreachable_why
+    assert snapshot.vms == ()
+
+
+def test_a_host_that_hangs_is_not_waited_for_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: Callable[[Reader, Any], Any] = Reader.read
+
+    def slow(self: Reader, connection: Any) -> Any:
+        if self.name == "slow":
+            time.sleep(5)
+        return read(self, connection)
+
+    monkeypatch.setattr(Reader, "read", slow)
+    monkeypatch.setattr(room, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(room, "RETRY_SECONDS", 0.1)
+    platform = make({"quick": TEST, "slow": TEST}, known={"slow": "s"})
+    platform.observe()
+    began = time.monotonic()
+    snapshot = platform.observe()
+    assert time.monotonic() - began < 1.5
+    assert [host.reachable for host in snapshot.hosts] == [True, False]
+    assert "has not answered" in snapshot.hosts[1].unreachable_why
+    platform.close()
+
+
+def test_moves_that_can_not_be_are_refused_with_a_reason() -> None:
+    platform = make({"a": TEST, "b": DOWN}, known={"b": "b-id"})
+    platform.observe()
+    [reason] = platform.check_move(UUID, HostId("b-id"))
+    assert (reason.code, reason.host, reason.vm) == (Code.TARGET_UNREACHABLE, "b-id", UUID)
+    [reason] = platform.check_move(VmId("nobody"), HostId("b-id"))
+    assert reason.code is Code.VM_NOT_RUNNING
+    platform.close()
+
+
+def test_an_order_of_nobody_is_unknown_and_a_bad_one_fails_with_words() -> None:
+    platform = make({"a": TEST, "b": DOWN}, known={"b": "b-id"})
+    snapshot = platform.observe()
+    order = MoveOrder(MoveId("m1"), UUID, snapshot.hosts[0].id, HostId("b-id"), 10.0)
+    assert platform.move_outcome(order).kind is OutcomeKind.UNKNOWN
+    platform.start_move(order)
+    for _ in range(200):
+        outcome = platform.move_outcome(order)
+        if outcome.kind is not OutcomeKind.RUNNING:
+            break
+        time.sleep(0.02)
+    assert outcome.kind is OutcomeKind.FAILED
+    assert "libvirt ended the migration" in outcome.error
+    platform.close()
