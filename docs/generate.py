@@ -5,11 +5,8 @@ docs/reference/cli.md from the command line, docs/reference/config.md from the c
 
 from __future__ import annotations
 
-import ast
-import inspect
 import sys
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -91,12 +88,10 @@ def config_page() -> str:
 
 def _section(title: str, model: type[BaseModel]) -> str:
     schema = model.model_json_schema()
-    told = _policy_words() if title.endswith("policy") else {}
     needed = set(schema.get("required", ()))
     rows = []
     for key, about in schema["properties"].items():
-        meaning = about.get("description") or told.get(key, "")
-        rows.append(f"| `{key}` | {_kind(about)} | {_default(key, about, needed)} | {meaning} |")
+        rows.append(f"| `{key}` | {_kind(about)} | {_default(key, about, needed)} | {about['description']} |")
     return (
         f"## `{title}`\n\n| Key | Holds | Default | Meaning |\n| --- | --- | --- | --- |\n"
         + "\n".join(rows)
@@ -132,25 +127,6 @@ def _default(key: str, about: dict[str, Any], needed: set[str]) -> str:
     if isinstance(default, (list, tuple)):
         return "`[" + ", ".join(f"{each:g}" for each in default) + "]`"
     return f"`{str(default).lower()}`" if isinstance(default, bool) else f"`{default:g}`"
-
-
-def _policy_words() -> dict[str, str]:
-    """The strings below the fields of `Policy`, by field."""
-    from standfast.model import policy
-
-    body = next(
-        node for node in ast.parse(inspect.getsource(policy)).body if isinstance(node, ast.ClassDef)
-    ).body
-    words: dict[str, str] = {}
-    for field, after in pairwise(body):
-        if (
-            isinstance(field, ast.AnnAssign)
-            and isinstance(field.target, ast.Name)
-            and isinstance(after, ast.Expr)
-            and isinstance(after.value, ast.Constant)
-        ):
-            words[field.target.id] = " ".join(str(after.value.value).split())
-    return words
 
 
 PAGES = {"cli.md": cli_page, "config.md": config_page}

@@ -97,12 +97,40 @@ class RawRules(Strict):
 
 _AT_LEAST_ONE = {"move_attempts", "moves_at_once", "call_attempts", "move_timeout_factor"}
 
+POLICY_WORDS = {
+    "tick_seconds": "how often the cluster is looked at",
+    "move_attempts": "how often a VM's move is tried before its host is held",
+    "move_backoff_seconds": "waits before the second, third … attempt",
+    "move_timeout_floor_seconds": "no move is ended before this, however short it was predicted to be",
+    "move_timeout_factor": "a move is ended after its predicted time (p95) times this",
+    "moves_at_once": "live migrations over the whole cluster; each host's own limits hold besides",
+    "busy_timeout_seconds": "how long a VM that another job holds (a backup, a block copy) is waited for",
+    "auto_converge": "let the hypervisor slow a VM down that writes faster than it can be copied",
+    "blackout_budget_seconds": "longest black-out that a move may have",
+    "call_attempts": "how often a call to a host may fail before the host is held",
+    "call_backoff_seconds": "wait after the first failed call; the next waits are multiples",
+    "stage_timeout_seconds": "longest time to download updates",
+    "patch_timeout_seconds": "longest time to install updates",
+    "reboot_timeout_seconds": "longest time until a rebooted host answers",
+    "verify_timeout_seconds": "longest time until a rebooted host is healthy",
+    "verify_stable_seconds": "how long it has to stay healthy before it gets VMs again",
+    "clock_skew_seconds": "a host whose clock is off by more than this is not healthy",
+    "rebalance_threshold_points": "VMs are spread at the end if memory use differs more (standard deviation, "
+    "percent points)",
+    "security_only": "only security updates make a host due; its turn then installs all that is pending",
+    "always_reboot": "reboot also a host whose updates do not ask for it",
+}
+"""One line for each field of `Policy`, for the schema and the reference."""
 
-def _number(name: str, default: float) -> Any:
-    """A number of the policy with its lower limit."""
+
+def _field(name: str, kind: object, default: Any) -> Any:
+    """A key of the policy with its words and, for a number, its lower limit."""
+    words = POLICY_WORDS.get(name, "")
+    if kind not in (int, float):
+        return Field(default=default, description=words)
     if name == "tick_seconds":
-        return Field(default=default, gt=0)
-    return Field(default=default, ge=1 if name in _AT_LEAST_ONE else 0)
+        return Field(default=default, gt=0, description=words)
+    return Field(default=default, ge=1 if name in _AT_LEAST_ONE else 0, description=words)
 
 
 def _policy_model() -> type[Strict]:
@@ -112,7 +140,7 @@ def _policy_model() -> type[Strict]:
     for each in fields(Policy):
         kind = hints[each.name]
         assert each.default is not MISSING, each.name
-        keys[each.name] = (kind, _number(each.name, each.default) if kind in (int, float) else each.default)
+        keys[each.name] = (kind, _field(each.name, kind, each.default))
     model: type[Strict] = create_model("RawPolicy", __base__=Strict, __doc__=Policy.__doc__, **keys)
     return model
 

@@ -45,12 +45,17 @@ def _head(report: dict[str, Any]) -> str:
 def _moves(totals: dict[str, Any]) -> str:
     if not totals["moves"] and not totals["moves_failed"]:
         return "no VM was moved"
-    text = f"{totals['vms_moved']} VMs moved in {totals['moves']} moves, {size(totals['wire_bytes'])} sent"
+    vms, moves = _count(totals["vms_moved"], "VM"), _count(totals["moves"], "move")
+    text = f"{vms} moved in {moves}, {size(totals['wire_bytes'])} sent"
     if totals["longest_blackout_seconds"] is not None:
         text += f", longest black-out {span(totals['longest_blackout_seconds'])}"
     if totals["moves_failed"]:
-        text += f", {totals['moves_failed']} attempts failed"
+        text += f", {_count(totals['moves_failed'], 'attempt')} failed"
     return text
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def _host(host: dict[str, Any]) -> str:
@@ -97,7 +102,8 @@ def _move(move: dict[str, Any]) -> str:
 
 def _given_back(report: dict[str, Any]) -> list[str]:
     """What was borrowed: a count when all is back, each thing by name when it is not."""
-    lines = [f"  {len(report['given_back'])} settings were changed for the run and are as before."]
+    changed = _count(len(report["given_back"]), "change")
+    lines = [f"  {changed} made for the run: all as before."]
     lines += [
         f"  STILL CHANGED: {each['kind']} {each['name']} on {each['host']} (before: {each['before']})"
         for each in report["still_changed"]

@@ -145,6 +145,7 @@ def test_schema_knows_every_policy_field() -> None:
     policy = schema()["$defs"]["RawPolicy"]
     assert set(policy["properties"]) == set(Policy.__dataclass_fields__)
     assert policy["additionalProperties"] is False
+    assert all(about.get("description") for about in policy["properties"].values())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,185 @@
+"""A run told: from rows and events alone, the same whichever platform it ran on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from standfast.model.hostwork import PendingUpdate, UpdateState
+from standfast.model.ids import HostId, MoveId, RunId, VmId
+from standfast.model.moves import MoveRecord, Prediction, Purpose
+from standfast.model.plan import SCHEMA_VERSION, Basis, Bounds, Plan
+from standfast.model.policy import Policy
+from standfast.model.reasons import Code, Reason
+from standfast.model.run import EventRow, HostRow, JournalRow, MoveRow, MoveState, Phase, Run, RunState
+from standfast.report.facts import report_dict
+from standfast.report.plain import cell, visible
+from standfast.report.words import report_text
+
+RUN = RunId("01K0000000000000000000TEST")
+H1, H2 = HostId("h1"), HostId("h2")
+EXPECTED = Prediction(2.0, 3.0, 0.2, 0.3, 1000)
+
+
+def plan() -> Plan:
+    return Plan(
+        schema_version=SCHEMA_VERSION,
+        cluster="lab",
+        platform="libvirt",
+        created_at=0.0,
+        basis=Basis((), (), ""),
+        waves=(),
+        rebalance=(),
+        left_alone=(),
+        refusals=(),
+        warnings=(),
+        bounds=Bounds(1, 1, 0.5),
+        predicted_seconds=300.0,
+        predicted_p95_seconds=400.0,
+        policy=Policy(),
+    )
+
+
+def scan(*names: str) -> UpdateState:
+    return UpdateState(0.0, "b", tuple(PendingUpdate(name, "1", "2") for name in names))
+
+
+DONE = HostRow(
+    H1,
+    "kvm1",
+    0,
+    Phase.DONE,
+    200.0,
+    boot_id_before="aaaaaaaa-1",
+    boot_id_after="bbbbbbbb-2",
+    scan_before=scan("linux", "openssl"),
+    scan_after=scan(),
+    versions_before=(("linux", "1"), ("bash", "5")),
+    versions_after=(("linux", "2"), ("bash", "5"), ("new", "1")),
+)
+HELD = HostRow(
+    H2,
+    "kvm2",
+    1,
+    Phase.HELD,
+    220.0,
+    held_phase=Phase.PATCHING,
+    reason=Reason(Code.PATCH_FAILED, "dpkg failed on kvm2."),
+)
+
+
+def move(number: int, state: MoveState, record: MoveRecord | None = None, **more: Any) -> MoveRow:
+    return MoveRow(
+        MoveId(f"m{number}"),
+        VmId("v1"),
+        "web1",
+        H1,
+        H2,
+        Purpose.EVACUATE,
+        H1,
+        number,
+        state,
+        110.0,
+        400.0,
+        EXPECTED,
+        record=record,
+        **more,
+    )
+
+
+MOVES = (
+    move(1, MoveState.FAILED, ended_at=120.0, reason=Reason(Code.MOVE_FAILED, "no route")),
+    move(2, MoveState.DONE, ended_at=130.5, record=MoveRecord(blackout_seconds=0.25, wire_bytes=2**20)),
+)
+EVENTS = tuple(
+    EventRow(number, RUN, at, kind, host, None, text, data, actor)
+    for number, (at, kind, host, text, data, actor) in enumerate(
+        [
+            (100.0, "run_created", None, "created", {}, "alice"),
+            (101.0, "host_phase", H1, "prepares", {"from": "planned", "to": "silenced"}, "standfast"),
+            (110.0, "host_phase", H1, "drains", {"from": "silenced", "to": "draining"}, "standfast"),
+            (150.0, "host_phase", H1, "patches", {"from": "draining", "to": "patching"}, "standfast"),
+            (160.0, "operator", None, "paused", {"verb": "pause"}, "bob"),
+            (200.0, "host_phase", H1, "done", {"from": "patching", "to": "done"}, "standfast"),
+        ],
+        start=1,
+    )
+)
+JOURNAL = (
+    JournalRow(1, RUN, H1, "cordon", "kvm1", {"cordoned": False}, 101.0, 199.0),
+    JournalRow(2, RUN, H2, "cordon", "kvm2", {"cordoned": False}, 201.0),
+)
+
+
+def run(**more: Any) -> Run:
+    rows: dict[str, Any] = {"hosts": (DONE, HELD), "moves": MOVES, "journal": JOURNAL} | more
+    return Run(RUN, "lab", RunState.HELD, plan(), "d" * 64, "alice", 100.0, **rows)
+
+
+def test_time_in_each_phase_comes_from_the_events() -> None:
+    assert report_dict(run(), EVENTS)["hosts"][0]["phases"] == [
+        {"phase": "silenced", "seconds": 9.0},
+        {"phase": "draining", "seconds": 40.0},
+        {"phase": "patching", "seconds": 50.0},
+    ]
+
+
+def test_only_changed_versions_are_told() -> None:
+    assert report_dict(run(), EVENTS)["hosts"][0]["versions"] == [
+        {"package": "linux", "before": "1", "after": "2"},
+        {"package": "new", "before": "", "after": "1"},
+    ]
+
+
+def test_a_number_that_nobody_measured_is_none() -> None:
+    told = report_dict(run(), EVENTS)
+    assert told["seconds"] is None
+    assert told["hosts"][1]["pending_before"] is None
+    assert told["moves"][1]["brownout_seconds"] is None
+    assert report_dict(run(moves=()), EVENTS)["totals"]["longest_blackout_seconds"] is None
+
+
+def test_attempts_that_failed_are_counted_apart() -> None:
+    assert report_dict(run(), EVENTS)["totals"] == {
+        "moves": 1,
+        "moves_failed": 1,
+        "vms_moved": 1,
+        "longest_blackout_seconds": 0.25,
+        "wire_bytes": 2**20,
+    }
+
+
+def test_what_is_still_changed_is_told_by_name() -> None:
+    told = report_dict(run(), EVENTS)
+    assert [entry["host"] for entry in told["given_back"]] == ["kvm1"]
+    assert [entry["name"] for entry in told["still_changed"]] == ["kvm2"]
+    assert "STILL CHANGED: cordon kvm2 on kvm2" in report_text(run(), EVENTS)
+
+
+def test_operators_are_named_with_what_they_said() -> None:
+    assert report_dict(run(), EVENTS)["commands"] == [{"at": 160.0, "actor": "bob", "text": "paused"}]
+
+
+def test_the_text_tells_all_of_it() -> None:
+    text = report_text(run(ended_at=220.0), EVENTS)
+    assert text.splitlines()[:8] == [
+        f"Run {RUN} on cluster lab: held in 2 min 00 s (predicted 5 min 00 s).",
+        "1 of 2 hosts done; 1 VM moved in 1 move, 1.0 MiB sent, longest black-out 0.25 s, 1 attempt failed.",
+        "Approved by alice; plan dddddddddddd.",
+        "Hosts",
+        "  kvm1: done; rebooted, boot aaaaaaaa -> bbbbbbbb; updates pending 2 -> 0",
+        "    time: silenced 9 s, draining 40 s, patching 50 s",
+        "    linux: 1 -> 2",
+        "    new: new -> 1",
+    ]
+    assert "  kvm2: held; not rebooted; updates not looked at" in text
+    assert "    dpkg failed on kvm2." in text
+    assert "  web1: kvm1 -> kvm2 (evacuate): no route" in text
+    assert "  web1: kvm1 -> kvm2 (evacuate, attempt 2): black-out 0.25 s, sent 1.0 MiB" in text
+
+
+def test_a_name_cant_break_the_screen() -> None:
+    assert cell("a\nb\x1b[2J\udcff$'") == "a\\nb\\x1b[2J\\udcff$'"
+    assert visible("a\nb\x00") == "a\nb\\x00"
+    strange = (move(1, MoveState.DONE, ended_at=111.0),)
+    text = report_text(run(moves=strange, hosts=(DONE,)), EVENTS)
+    assert "\x1b" not in text

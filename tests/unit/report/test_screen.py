@@ -1,0 +1,96 @@
+"""What somebody who watches a run sees: rows, events and the live row told in lines."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from test_report import EVENTS, H1, HELD, RUN, run
+
+from standfast.cli import screen
+from standfast.cli.screen import Seen
+from standfast.model.reasons import Code, Reason
+from standfast.model.run import EventRow, Phase, Run, RunState
+
+WAITING = replace(HELD, phase=Phase.PLANNED, reason=None, held_phase="")
+DRAINING = replace(HELD, phase=Phase.DRAINING, reason=None, held_phase="")
+
+
+def seen(of: Run | None = None, *, live: dict[str, Any] | None = None, controller: str = "box:7") -> Seen:
+    return Seen(of or run(), EVENTS, live or {}, controller, heard_at=298.0, now=300.0)
+
+
+def running(*rows: Any) -> Run:
+    return replace(run(), state=RunState.RUNNING, hosts=rows)
+
+
+def test_the_header_says_state_host_time_left_and_who_acts() -> None:
+    of = running(replace(DRAINING, name="kvm1"), WAITING)
+    assert screen.header(seen(of, live={"left_seconds": [180.0, 310.0]})) == (
+        "Run 01K0000000000 on lab: running · host 1 of 2, kvm1 draining · 3 min 00 s to 5 min 10 s left"
+        " · controller alive 2 s ago"
+    )
+
+
+def test_a_controller_that_is_silent_or_missing_is_told_and_what_to_do() -> None:
+    of = running(DRAINING)
+    silent = replace(seen(of), heard_at=200.0)
+    assert "controller silent for 1 min 40 s" in screen.header(silent)
+    assert "no controller" in screen.header(seen(of, controller=""))
+    assert screen.blocks(silent) == [
+        "No controller acts on this run. Start one: standfast serve --until-idle"
+    ]
+    assert screen.blocks(seen(of)) == []
+
+
+def test_a_held_run_says_why_and_its_exits() -> None:
+    assert screen.blocks(seen()) == [
+        "kvm2: dpkg failed on kvm2.",
+        "Try again from here:        standfast run resume 01K0000000000",
+        "Give all back and end:      standfast run cancel 01K0000000000",
+        "Stop acting, list the rest: standfast run abandon 01K0000000000",
+    ]
+
+
+def test_a_run_held_as_a_whole_says_its_own_reason() -> None:
+    of = replace(run(), hosts=(WAITING,), reason=Reason(Code.UNKNOWN_PHASE, "kvm2 is in phase 'x'."))
+    assert screen.blocks(seen(of))[0] == "kvm2 is in phase 'x'."
+
+
+def test_a_paused_run_says_how_to_go_on() -> None:
+    of = replace(running(DRAINING), state=RunState.PAUSED, reason=Reason(Code.OPERATOR, "bob said pause."))
+    assert screen.blocks(seen(of)) == ["bob said pause. Go on: standfast run resume 01K0000000000"]
+
+
+def test_a_lane_shows_where_a_held_host_was_and_its_last_event() -> None:
+    assert screen.lane(seen(), HELD) == ("kvm2", "held (was patching)", "")
+    assert screen.lane(seen(), replace(HELD, host=H1, phase=Phase.DONE)) == ("kvm2", "done", "done")
+
+
+def test_moves_in_the_air_have_sizes_and_rates() -> None:
+    flight = {
+        "vm": "web1",
+        "source": "kvm1",
+        "target": "kvm2",
+        "sent_bytes": 2**29,
+        "total_bytes": 2**30,
+        "bytes_per_second": 112 * 2**20,
+    }
+    assert screen.flights({"flights": [flight]}) == [
+        ("web1", "kvm1 -> kvm2", "512 MiB of 1.0 GiB", "112 MiB/s")
+    ]
+
+
+def test_an_event_is_one_line_with_host_and_speaker() -> None:
+    names = {str(H1): "kvm1"}
+    line = screen.event_line(EventRow(1, RUN, 0.0, "operator", H1, None, "stop\nnow", {}, "bob"), names)
+    assert line.endswith(" kvm1: bob: stop\\nnow")
+
+
+@pytest.mark.parametrize(
+    ("state", "code"),
+    [("completed", 0), ("degraded", 3), ("cancelled", 3), ("abandoned", 3), ("held", 4)],
+)
+def test_a_watch_ends_with_the_runs_exit_code(state: str, code: int) -> None:
+    assert screen.EXIT_CODES[RunState(state)] == code
