@@ -22,6 +22,17 @@ def test_scan_prints_a_table(place: Place) -> None:
     assert (printed.out, printed.err, printed.code) == (SCAN, "", 0)
 
 
+def test_scan_can_be_of_some_hosts(place: Place) -> None:
+    assert place.run("scan", "--host", "host2").out.splitlines()[1:] == [
+        "host2  2        2         not needed"
+    ]
+    printed = place.run("scan", "--host", "kvm")
+    assert (printed.code, printed.out) == (2, "")
+    assert printed.err == (
+        "standfast: cluster 'play' has no host 'kvm'. Its hosts are: host1, host2, host3.\n"
+    )
+
+
 def test_scan_as_json_tells_every_package(place: Place) -> None:
     printed = place.run("scan", "--json")
     told = json.loads(printed.out)

@@ -38,6 +38,8 @@ def apply(session: Session, plan: Path, yes: bool, detach: bool) -> int:
     now = refuse_stale(session, wanted)
     if not wanted.steps and not wanted.rebalance:
         say("There is nothing to do: no host has updates pending or needs a reboot.")
+        if session.json:
+            show_json({"run": None, "state": "nothing_to_do"})
         return 0
     if not yes and interactive() and not click.confirm(_question(wanted), err=True):
         say("Nothing was changed.")

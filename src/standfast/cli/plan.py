@@ -122,7 +122,7 @@ def as_text(made: Plan, snapshot: Snapshot) -> str:
 def _step(number: int, step: HostStep, snapshot: Snapshot) -> list[str]:
     from standfast.model.units import span
 
-    reboot = "reboot" if step.reboot else "no reboot"
+    reboot = "reboot" if step.reboot else "reboot if they ask for one"
     updates = plural(len(step.pending), "update")
     return [
         f"{number}. {step.name}: {updates}, {reboot}, about {span(step.seconds)}",

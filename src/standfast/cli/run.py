@@ -64,13 +64,13 @@ def show_(session: Session, run: str) -> None:
     from standfast.cli.watch import Watch
     from standfast.codec import to_plain
 
-    seen, _ = Watch(session, session.store.find_run(run)).look()
+    seen, _ = Watch(session, session.store.find_run(run), alone_since=1.0).look()
     if session.json:
         plain = to_plain(seen.run)
         plain.pop("plan")
         show_json(plain | {"live": seen.live, "controller": seen.controller, "controller_alive": seen.alive})
         return
-    show(screen.header(seen))
+    show("\n".join(screen.header(seen)))
     rows = [screen.lane(seen, row) for row in sorted(seen.run.hosts, key=lambda row: row.position)]
     show(table(("HOST", "PHASE", "LAST"), rows))
     for part in (*map("  ".join, screen.flights(seen.live)), *screen.blocks(seen)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -33,13 +33,17 @@ def scan(session: Session, cluster: str | None, hosts: tuple[str, ...], no_refre
     Fetches the package lists on each host first; changes nothing else. Exit code 3 if a host could not be
     asked.
     """
-    from standfast.cli.looking import look
+    from standfast.cli.looking import host_ids, look
 
     chosen = session.cluster(cluster)
     if hosts and chosen.hosts:
         chosen = chosen.only(hosts)
-    say(f"Asking {plural(len(chosen.hosts), 'host')} of cluster {chosen.name} …") if chosen.hosts else None
+    if chosen.hosts:
+        say(f"Asking {plural(len(chosen.hosts), 'host')} of cluster {chosen.name} …")
     snapshot = look(session.outside(chosen), chosen, scan=True, refresh=not no_refresh, rules=False)
+    if hosts:
+        wanted = host_ids(snapshot, hosts)
+        snapshot = replace(snapshot, hosts=tuple(host for host in snapshot.hosts if host.id in wanted))
     if session.json:
         show_json(as_dict(snapshot))
     else:

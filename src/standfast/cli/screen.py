@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from standfast.report.plain import cell
 
 LEASE_SECONDS = 20.0
 """How long a controller's lease lasts after it was last heard of."""
+GRACE_SECONDS = 10.0
+"""How long a controller may take to begin before it is missed."""
 
 EXIT_CODES = {
     RunState.COMPLETED: 0,
@@ -35,6 +38,8 @@ class Seen:
     """Who holds the lease; empty: nobody."""
     heard_at: float
     now: float
+    alone_seconds: float = math.inf
+    """For how long nobody has acted, as far as this watcher knows."""
 
     @property
     def alive(self) -> bool:
@@ -46,13 +51,13 @@ def short(run: str) -> str:
     return run[:13]
 
 
-def header(seen: Seen) -> str:
-    """`Run 01K… on lab: running · host 2 of 3, kvm2 draining · 3 min to 5 min left · controller …`."""
+def header(seen: Seen) -> list[str]:
+    """`Run 01K… on lab: running · host 2 of 3, kvm2 draining`, `3 min to 5 min left · controller …`."""
     run = seen.run
-    parts = [f"Run {short(run.id)} on {run.cluster}: {run.state}", _progress(run)]
+    lines = [f"Run {short(run.id)} on {run.cluster}: {run.state} · {_progress(run)}"]
     if not run.ended:
-        parts += [_left(seen.live), _controller(seen)]
-    return cell(" · ".join(part for part in parts if part))
+        lines.append(" · ".join(part for part in (_left(seen.live), _controller(seen)) if part))
+    return [cell(line) for line in lines]
 
 
 def _progress(run: Run) -> str:
@@ -74,7 +79,7 @@ def _left(live: dict[str, Any]) -> str:
 
 def _controller(seen: Seen) -> str:
     if not seen.controller:
-        return "no controller"
+        return "no controller" if seen.alone_seconds >= GRACE_SECONDS else "the controller is starting"
     ago = span(max(0.0, round(seen.now - seen.heard_at)))
     return f"controller alive {ago} ago" if seen.alive else f"controller silent for {ago}"
 
@@ -92,8 +97,10 @@ def flights(live: dict[str, Any]) -> list[tuple[str, str, str, str]]:
         (
             cell(str(each["vm"])),
             cell(f"{each['source']} -> {each['target']}"),
-            f"{size(each['sent_bytes'])} of {size(each['total_bytes'])}",
-            f"{size(each['bytes_per_second'])}/s",
+            f"{size(each['sent_bytes'])} of {size(each['total_bytes'])}"
+            if each["total_bytes"]
+            else "starting",
+            f"{size(each['bytes_per_second'])}/s" if each["bytes_per_second"] else "",
         )
         for each in live.get("flights", [])
     ]
@@ -114,7 +121,7 @@ def blocks(seen: Seen) -> list[str]:
         lines.append(f"Stop acting, list the rest: {type_.format('abandon')}")
     elif run.state is RunState.PAUSED:
         lines.append(f"{run.reason or 'Paused.'} Go on: {type_.format('resume')}")
-    if not run.ended and not seen.alive:
+    if not run.ended and not seen.alive and seen.alone_seconds >= GRACE_SECONDS:
         lines.append("No controller acts on this run. Start one: standfast serve --until-idle")
     return [cell(line) for line in lines]
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from standfast.model.run import EventRow
 
 LOOK_SECONDS = 0.5
-GRACE_SECONDS = 10.0
-"""How long nobody may hold the lease before that is said."""
 INTERRUPTED = 130
 HELD = 4
 
@@ -42,6 +40,7 @@ class Watch:
     """The `serve` that we started, if we did."""
     look_seconds: float = LOOK_SECONDS
     events: list[EventRow] = field(default_factory=list)
+    alone_since: float | None = None
 
     def look(self) -> tuple[Seen, list[EventRow]]:
         """All there is to see, and the events that are new."""
@@ -61,6 +60,8 @@ class Watch:
             heard_at=lease.expires_at - LEASE_SECONDS if lease else 0.0,
             now=now,
         )
+        self.alone_since = None if seen.alive else self.alone_since or now
+        seen = replace(seen, alone_seconds=now - self.alone_since if self.alone_since else 0.0)
         self._check_controller(seen)
         return seen, new
 
@@ -113,18 +114,12 @@ def _lines(to_stdout: bool) -> Callable[[Seen, list[EventRow]], None]:
     from standfast.cli.screen import blocks, event_line, host_names
 
     told: list[str] = []
-    alone_since: list[float] = []
 
     def show(seen: Seen, new: list[EventRow]) -> None:
         names = host_names(seen.run)
         for event in new:
             click.echo(event_line(event, names), err=not to_stdout)
-        if seen.alive or seen.run.ended:
-            alone_since.clear()
-        elif not alone_since:
-            alone_since.append(seen.now)
-        patient = bool(alone_since) and seen.now - alone_since[0] < GRACE_SECONDS
-        now = [line for line in blocks(seen) if not (patient and line.startswith("No controller"))]
+        now = blocks(seen)
         if now and now != told:
             for line in now:
                 click.echo(f"  {line}", err=not to_stdout)
@@ -169,7 +164,7 @@ def _picture(seen: Seen) -> RenderableType:
 
     from standfast.cli import screen
 
-    parts: list[Any] = [Text(screen.header(seen), style="bold")]
+    parts: list[Any] = [Text(line, style="bold") for line in screen.header(seen)]
     lanes = Table.grid(padding=(0, 2))
     for row in sorted(seen.run.hosts, key=lambda row: row.position):
         name, phase, last = screen.lane(seen, row)

@@ -27,21 +27,27 @@ def running(*rows: Any) -> Run:
 
 def test_the_header_says_state_host_time_left_and_who_acts() -> None:
     of = running(replace(DRAINING, name="kvm1"), WAITING)
-    assert screen.header(seen(of, live={"left_seconds": [180.0, 310.0]})) == (
-        "Run 01K0000000000 on lab: running · host 1 of 2, kvm1 draining · 3 min 00 s to 5 min 10 s left"
-        " · controller alive 2 s ago"
-    )
+    assert screen.header(seen(of, live={"left_seconds": [180.0, 310.0]})) == [
+        "Run 01K0000000000 on lab: running · host 1 of 2, kvm1 draining",
+        "3 min 00 s to 5 min 10 s left · controller alive 2 s ago",
+    ]
 
 
 def test_a_controller_that_is_silent_or_missing_is_told_and_what_to_do() -> None:
     of = running(DRAINING)
     silent = replace(seen(of), heard_at=200.0)
-    assert "controller silent for 1 min 40 s" in screen.header(silent)
-    assert "no controller" in screen.header(seen(of, controller=""))
+    assert "controller silent for 1 min 40 s" in screen.header(silent)[1]
+    assert "no controller" in screen.header(seen(of, controller=""))[1]
     assert screen.blocks(silent) == [
         "No controller acts on this run. Start one: standfast serve --until-idle"
     ]
     assert screen.blocks(seen(of)) == []
+
+
+def test_a_controller_has_a_moment_to_begin() -> None:
+    early = replace(seen(running(DRAINING), controller=""), alone_seconds=1.0)
+    assert screen.header(early)[1] == "the controller is starting"
+    assert screen.blocks(early) == []
 
 
 def test_a_held_run_says_why_and_its_exits() -> None:
@@ -80,6 +86,8 @@ def test_moves_in_the_air_have_sizes_and_rates() -> None:
     assert screen.flights({"flights": [flight]}) == [
         ("web1", "kvm1 -> kvm2", "512 MiB of 1.0 GiB", "112 MiB/s")
     ]
+    begun = flight | {"sent_bytes": 0, "total_bytes": 0, "bytes_per_second": 0}
+    assert screen.flights({"flights": [begun]}) == [("web1", "kvm1 -> kvm2", "starting", "")]
 
 
 def test_an_event_is_one_line_with_host_and_speaker() -> None:
