@@ -111,12 +111,9 @@ def _play(stage: Stage) -> dict[str, Any]:
 
 def _leave(stage: Stage, *, keep: bool) -> None:
     """Take the cluster down with its controller, or say where it is."""
-    from standfast.cli.serve import stop_controller
-
     if keep:
         say(f"Kept: standfast -c {stage.config} --state-dir {stage.state_dir} …")
     else:
-        stop_controller(stage.state_dir)
         stage.down()
 
 

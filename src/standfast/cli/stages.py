@@ -6,6 +6,8 @@ and VMs are watched by the lab's observer (or, simulated, by the world's own rec
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -14,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from standfast.cli.out import say
+from standfast.cli.serve import stop_controller
+from standfast.model.errors import RefusedError
 
 if TYPE_CHECKING:
     from standfast.lab.cluster import Lab
@@ -57,7 +61,7 @@ class Stage(Protocol):
         """Stop watching and tell."""
 
     def down(self) -> None:
-        """Leave nothing behind."""
+        """Leave nothing behind of what this stage made, its controller neither."""
 
 
 class LabStage:
@@ -74,13 +78,33 @@ class LabStage:
         self.config = paths.config
         self.state_dir = paths.root / "state"
         self._lab: Lab | None = None
+        self._lock = -1
+        self._up = False
 
     def up(self) -> None:
         from standfast.lab.cluster import Lab
 
+        self._only_demo_here()
         if Lab.remove(LAB_NAME):
             say("Removed what an earlier demo had left.")
         self._lab = Lab.up(self._spec, install=True, say=say)
+
+    def _only_demo_here(self) -> None:
+        """Hold a lock until this process ends: the lab of a demo at work is not to be removed by another.
+
+        Raises RefusedError.
+        """
+        from standfast.lab.paths import labs_dir
+
+        labs_dir().mkdir(parents=True, exist_ok=True)
+        self._lock = os.open(labs_dir() / ".demo.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RefusedError(
+                "demo_running", "another demo is at work on this machine", do="Wait until it has ended."
+            ) from error
+        self._up = True
 
     @property
     def lab(self) -> Lab:
@@ -106,7 +130,9 @@ class LabStage:
     def down(self) -> None:
         from standfast.lab.cluster import Lab
 
-        Lab.remove(LAB_NAME)
+        if self._up:
+            stop_controller(self.state_dir)
+            Lab.remove(LAB_NAME)
 
 
 class SimStage:
@@ -158,4 +184,5 @@ class SimStage:
         return Seen(vms, [*world.violations, *world.not_given_back])
 
     def down(self) -> None:
+        stop_controller(self.state_dir)
         shutil.rmtree(self._path, ignore_errors=True)
