@@ -20,7 +20,7 @@ FAILED = 1
 
 
 @click.command(name="demo")
-@click.option("--hosts", default=3, show_default=True, type=click.IntRange(2, 99), help="How many hosts.")
+@click.option("--hosts", default=3, show_default=True, type=click.IntRange(3, 99), help="How many hosts.")
 @click.option("--vms", default=6, show_default=True, type=click.IntRange(0, 200), help="How many VMs.")
 @click.option(
     "--json",
