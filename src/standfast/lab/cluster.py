@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -129,6 +130,15 @@ class Lab:
         """The host's boot_id: it changes with every boot."""
         return self.ssh(host, "cat /proc/sys/kernel/random/boot_id").stdout.strip()
 
+    def wait_rebooted(self, host: str, old_boot_id: str, *, seconds: float = 60.0) -> None:
+        """Wait until a host is up with another boot_id than the given one; LabError if it is not in time."""
+        deadline = time.monotonic() + seconds
+        while self.now_of(host).boot_id in {None, old_boot_id}:
+            if time.monotonic() > deadline:
+                raise LabError(f"{host} did not reboot within {seconds:g} s; it is {self.host(host).status}.")
+            time.sleep(0.2)
+        self.host(host).wait_ready()
+
     def where(self) -> dict[str, list[str]]:
         """VM name → the hosts on which it runs right now: none, one, or (never) two. Hosts that are down have
         none.
@@ -156,10 +166,25 @@ class Lab:
         """Let a host die at once with all that runs on it; ``power_on`` starts it again."""
         system.write_atomically(self.host(host).paths.power, "cut\n")
 
+    def virsh(self, host: str, command: str, *, check: bool = True) -> str:
+        """What virsh on a host answers."""
+        return self.ssh(host, f"virsh -q -c qemu:///system {command}", check=check).stdout.strip()
+
+    def migrate(self, vm: str, to: str) -> str:
+        """Move a running VM as an administrator would, by hand and peer to peer; the host that it came
+        from."""
+        hosts = self.where().get(vm, [])
+        if len(hosts) != 1:
+            raise LabError(f"{vm} runs on {', '.join(hosts) or 'no host'}: it cannot be migrated.")
+        flags = "--live --p2p --persistent --undefinesource --abort-on-error"
+        uri, address = f"qemu+ssh://root@{to}/system", self.host(to).migration_address
+        self.virsh(hosts[0], f"migrate {flags} {vm} {uri} --migrateuri tcp://{address}")
+        return hosts[0]
+
     def restart_vm(self, vm: str) -> None:
         """Reset a running VM as its reset button would: an interruption."""
         for host in self.where().get(vm, ()):
-            self.ssh(host, f"virsh -q -c qemu:///system reset {vm}")
+            self.virsh(host, f"reset {vm}")
 
     def publish(self, *, broken: bool) -> None:
         """Offer the pending updates with or without the one that fails; hosts see it at their next
@@ -176,20 +201,19 @@ class Lab:
 
     def now(self) -> dict[str, HostNow]:
         """Each host's state, boot_id and running VMs right now."""
+        return dict(self._everywhere(lambda host: self.now_of(host.name)))
+
+    def now_of(self, name: str) -> HostNow:
+        """One host right now."""
+        host = self.host(name)
         command = (
             "cat /proc/sys/kernel/random/boot_id; virsh -q -c qemu:///system list --state-running --name"
         )
-
-        def ask(host: Host) -> HostNow:
-            try:
-                words = host.ssh(command, check=False, timeout_seconds=20).stdout.split()
-            except (
-                LabError
-            ):  # it does not answer in time: that is a fact about the host, not a failure of ours
-                words = []
-            return HostNow(host.status, words[0] if words else None, tuple(words[1:]))
-
-        return dict(self._everywhere(ask))
+        try:
+            words = host.ssh(command, check=False, timeout_seconds=20).stdout.split()
+        except LabError:  # it does not answer in time: that is a fact about the host, not a failure of ours
+            words = []
+        return HostNow(host.status, words[0] if words else None, tuple(words[1:]))
 
     def status(self) -> dict[str, object]:
         """What ``lab.json`` says plus, under ``now``, what is so right now."""

@@ -15,6 +15,7 @@ def product_config(state: LabState, paths: LabPaths) -> str:
         f"  {state.spec.name}:",
         "    platform: libvirt",
         f"    ssh_config: {paths.ssh_config}",
+        "    shared_paths: [/srv/vm]",
         "    hosts:",
     ]
     for number, host in enumerate(state.spec.hosts, 1):

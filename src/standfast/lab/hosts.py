@@ -5,10 +5,8 @@ readiness.
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +16,7 @@ from standfast.lab.errors import LabError
 from standfast.lab.names import Addresses, Names, Net
 from standfast.lab.paths import HostPaths, LabPaths
 from standfast.lab.processes import cgroup_dirs, recorded_process
-from standfast.lab.system import read_json, run, write_atomically
+from standfast.lab.system import read_json, run, spawn_module, write_atomically
 
 LIBVIRT_READY = "until virsh -q -c qemu:///system uri >/dev/null 2>&1; do sleep 0.1; done"
 _CONFFILE_AS_EDITED = "# settings of version 1.0\nlevel = 7  # edited on {host}\n"
@@ -99,18 +97,7 @@ class Host:
             "cgroups": [str(group) for group in groups],
         }
         write_atomically(self.paths.order, json.dumps(order, indent=1))
-        source = Path(__file__).parents[2]  # so that it starts the same way from a checkout and from a wheel
-        environment = {**os.environ, "PYTHONPATH": str(source)}
-        with self.paths.log.open("ab") as log:
-            subprocess.Popen(
-                [sys.executable, "-m", "standfast.lab.supervisor", "--host-dir", str(self.paths.base)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd="/",
-                env=environment,
-                start_new_session=True,
-            )
+        spawn_module("standfast.lab.supervisor", "--host-dir", self.paths.base, log=self.paths.log)
 
     def _container_argv(self, *, kvm: bool) -> list[str]:
         binds = [f"--bind={self.lab.shared}:/srv/vm", f"--bind-ro={self.lab.repository}:/srv/apt"]

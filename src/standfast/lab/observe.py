@@ -4,10 +4,7 @@ speak with it."""
 from __future__ import annotations
 
 import json
-import os
 import socket
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +12,8 @@ from typing import Any
 
 from standfast.lab.errors import LabError, LabRefusedError
 from standfast.lab.paths import LabPaths
+from standfast.lab.processes import helper_processes
+from standfast.lab.system import spawn_module
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +39,17 @@ class Watch:
         self.paths.observer.mkdir(exist_ok=True)
         self._socket.unlink(missing_ok=True)
         self.report_path.unlink(missing_ok=True)
-        argv = [sys.executable, "-m", "standfast.lab.observer", "--lab-dir", str(self.paths.root)]
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-        with (self.paths.observer / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [*argv, "--gap-seconds", str(gap_seconds)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd="/",
-                env=environment,
-                start_new_session=True,
-            )
-        deadline = time.monotonic() + 15.0
+        log = self.paths.observer / "log"
+        arguments = ("--lab-dir", self.paths.root, "--gap-seconds", gap_seconds)
+        spawn_module("standfast.lab.observer", *arguments, log=log)
+        began = time.monotonic()
         while not self.is_running():
-            if process.poll() is not None or time.monotonic() > deadline:
-                said = (self.paths.observer / "log").read_text(encoding="utf-8").strip().splitlines()[-1:]
+            waited = time.monotonic() - began
+            gone = waited > 1.0 and not helper_processes(self.paths.root, "standfast.lab.observer")
+            if gone or waited > 15.0:
+                said = log.read_text(encoding="utf-8").strip().splitlines()[-1:]
                 raise LabError(f"The observer did not start: {' '.join(said) or 'no word of it'}")
             time.sleep(0.05)
-        process.returncode = 0  # it outlives us by design; Popen need not warn about it
         answer = self._say("ready")
         if not answer.get("ready"):
             raise LabError(f"The observer cannot follow {', '.join(answer.get('not_followed', ()))}.")
@@ -77,8 +68,16 @@ class Watch:
         return self._say("report")
 
     def stop(self) -> dict[str, Any]:
-        """What it has seen; it ends."""
-        return self._say("stop")
+        """What it has seen; it ends, and has ended when this returns."""
+        answer = self._say("stop")
+        deadline = time.monotonic() + 10.0
+        while self.is_running():
+            if time.monotonic() > deadline:
+                raise LabError(
+                    f"The observer said its last word but does not end; see {self.paths.observer / 'log'}."
+                )
+            time.sleep(0.02)
+        return answer
 
     def _say(self, word: str) -> dict[str, Any]:
         try:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -67,6 +68,23 @@ def run(
             f"{what or 'A command'} failed ({' '.join(words[:6])}, exit {done.returncode}): {said}"
         )
     return done
+
+
+def spawn_module(module: str, *arguments: object, log: Path) -> None:
+    """Start ``python -m module`` as a process that outlives us: own session, not our child, output to
+    ``log``."""
+    source = Path(__file__).parents[2]  # so that it starts the same way from a checkout and from a wheel
+    argv = ["setsid", "--fork", sys.executable, "-m", module, *map(str, arguments)]
+    with log.open("ab") as out:
+        subprocess.run(
+            argv,
+            check=True,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            cwd="/",
+            env={**os.environ, "PYTHONPATH": str(source)},
+        )
 
 
 def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
