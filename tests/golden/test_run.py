@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
+from pathlib import Path
 
 from standfast.codec import read_file
 from standfast.model.plan import Plan
+from standfast.store import Store
 
 from .conftest import CONFIG, Place, Printed
 
@@ -201,21 +206,33 @@ def test_a_dead_controllers_run_is_taken_up_by_the_next_word(place: Place) -> No
     assert watched.out.endswith("{time} The run is completed: 3 of 3 hosts done.\n")
 
 
+def test_a_controller_stops_when_its_state_is_removed(place: Place) -> None:
+    place.write("standfast.yaml", CONFIG.replace("boot_seconds: 20", "boot_seconds: 20, pace: 1"))
+    place.run("plan")
+    place.raw("apply", "standfast-plan.json", "--detach")
+    pid = _controller(place)
+    (place.path / "state" / "standfast.db").unlink()
+    for _ in range(600):
+        if not Path(f"/proc/{pid}").exists():
+            return
+        time.sleep(0.1)
+    os.kill(pid, signal.SIGKILL)
+    raise AssertionError("it goes on with a store that nobody can see")
+
+
 def _kill_controller(place: Place) -> None:
     """SIGKILL it as soon as it has the lease."""
-    import os
-    import signal
-    import time
+    os.kill(_controller(place), signal.SIGKILL)
+    time.sleep(0.5)
 
-    from standfast.store import Store
 
+def _controller(place: Place) -> int:
+    """The process id of whoever has the lease, as soon as somebody has."""
     for _ in range(100):
         store = Store.open(place.path / "state" / "standfast.db", read_only=True)
         lease = store.lease()
         store.close()
         if lease is not None and lease.holder:
-            os.kill(int(lease.holder.rpartition(":")[2]), signal.SIGKILL)
-            time.sleep(0.5)
-            return
+            return int(lease.holder.rpartition(":")[2])
         time.sleep(0.1)
     raise AssertionError("no controller took the lease")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,9 @@ from standfast.cli.session import Session, hosts_of, make_state_dir, verb
 if TYPE_CHECKING:
     from standfast.model.run import Run
     from standfast.run.serve import Attached
+
+GONE_SECONDS = 1.0
+"""How often it is looked whether the store's file is still there."""
 
 
 @verb(name="serve")
@@ -46,6 +50,7 @@ def serve(session: Session, until_idle: bool) -> None:
     make_state_dir(session.state_dir)
     with only_one_here(session.state_dir):
         release_dead(session.store, socket.gethostname())
+        _stop_when_gone(session.store_path, stop, asked_to_stop)
         drive(
             session.store,
             lambda run: _attach(session, run),
@@ -54,6 +59,22 @@ def serve(session: Session, until_idle: bool) -> None:
             stop=stop,
             clock=clock,
         )
+
+
+def _stop_when_gone(path: Path, stop: threading.Event, ask: Callable[[], None]) -> None:
+    """Stop when the store's file was removed or replaced: nobody would see what is recorded in it."""
+    mine = path.stat()
+
+    def look() -> None:
+        while not stop.wait(GONE_SECONDS):
+            try:
+                there = os.path.samestat(mine, path.stat())
+            except OSError:
+                there = False
+            if not there:
+                ask()
+
+    threading.Thread(target=look, name="store-there", daemon=True).start()
 
 
 def _attach(session: Session, run: Run) -> Attached:
