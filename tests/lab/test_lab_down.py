@@ -49,8 +49,8 @@ def traces(name: str) -> dict[str, list[str]]:
 
 
 def everything() -> set[str]:
-    """Interfaces, mounts and processes of this machine, but for those of labs that others build meanwhile."""
-    others = [each for each in lab_names() if each not in {f"t{os.getpid()}", f"u{os.getpid()}"}]
+    """Interfaces, mounts and processes of this machine, but for those of other labs, which come and go."""
+    others = [each for each in lab_names() if each != f"u{os.getpid()}"]
     marks = [f"/{each}/" for each in others] + [Names(each).interface_prefix for each in others]
     found = {_process(path) for path in Path("/proc").glob("[0-9]*")}
     found |= {*network.links(), *Path("/proc/mounts").read_text().splitlines()}
@@ -63,9 +63,8 @@ def _process(path: Path) -> str:
         line = (path / "cmdline").read_bytes().decode(errors="replace") + (path / "cgroup").read_text()
     except OSError:  # it ended meanwhile
         return ""
-    return (
-        line if any(kind in line for kind in ("standfast", "systemd-nspawn", "[mux]", "qemu-system")) else ""
-    )
+    kinds = ("standfast.lab", "/standfast-lab/", "systemd-nspawn", "qemu-system")
+    return line if any(kind in line for kind in kinds) else ""
 
 
 def test_two_labs_live_side_by_side_and_removing_one_leaves_the_other(lab: Lab, name: str) -> None:

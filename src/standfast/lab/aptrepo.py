@@ -57,8 +57,7 @@ SUITES = (
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """One package of the lab in one suite; ``files`` map a path to text in which ``{version}`` is filled
-    in."""
+    """One package in one suite; ``files`` map a path to text in which ``{version}`` is filled in."""
 
     name: str
     suite: str
@@ -126,8 +125,7 @@ def packages_entry(control: str, filename: str, data: bytes) -> str:
 
 
 def release_text(suite: Suite, indexes: Iterable[tuple[str, bytes]], made: datetime) -> str:
-    """The Release file of a suite over its index files (path within the suite, bytes), made at a time in
-    UTC."""
+    """The Release file of a suite over its index files (path within the suite, bytes)."""
     sums = "".join(f" {hashlib.sha256(data).hexdigest()} {len(data)} {path}\n" for path, data in indexes)
     return (
         f"Origin: {suite.origin}\nLabel: {suite.label}\nSuite: {suite.directory}\nVersion: 13\n"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from standfast.lab.errors import LabError
 from standfast.lab.processes import remove_tree
 
 _COMPLETE = ".complete"
+_KEEP_SECONDS = 14 * 24 * 3600
 
 
 def recipe_key(*parts: str | bytes) -> str:
@@ -46,6 +48,7 @@ def get_or_build(
     """
     entry = cache / name
     if _is_whole(entry, must_have):
+        (entry / _COMPLETE).touch()  # when it was last used, for ``_remove_unused``
         return entry
     with locked(cache / f"{name}.lock"):
         if _is_whole(entry, must_have):
@@ -60,7 +63,17 @@ def get_or_build(
             raise LabError(f"Building {entry} gave no {missing[0]}; look into {making}.")
         (making / _COMPLETE).touch()
         making.rename(entry)
+    _remove_unused(cache)
     return entry
+
+
+def _remove_unused(cache: Path) -> None:
+    """Remove entries that nobody asked for in weeks and no mount uses: a root is 700 MB, and recipes change."""
+    mounts = Path("/proc/mounts").read_text(encoding="utf-8", errors="replace")
+    for mark in cache.glob(f"*/{_COMPLETE}"):
+        unused = time.time() - mark.stat().st_mtime
+        if unused > _KEEP_SECONDS and str(mark.parent) not in mounts:
+            remove_tree(mark.parent)
 
 
 def _is_whole(entry: Path, must_have: Sequence[str]) -> bool:

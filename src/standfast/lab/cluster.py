@@ -31,9 +31,7 @@ def _silent(_: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class HostNow:
-    """A host right now: its supervisor's word for it, and (None, none, if it does not answer) what it says
-    itself.
-    """
+    """A host right now: its supervisor's word, and what it says itself (None and none if it is silent)."""
 
     state: str
     boot_id: str | None
@@ -140,9 +138,7 @@ class Lab:
         self.host(host).wait_ready()
 
     def where(self) -> dict[str, list[str]]:
-        """VM name → the hosts on which it runs right now: none, one, or (never) two. Hosts that are down have
-        none.
-        """
+        """VM name → the hosts on which it runs right now: none, one or (it must never be) two."""
         running: dict[str, list[str]] = {vm: [] for vm in self.vms}
         for host, facts in self.now().items():
             for vm in facts.running:
@@ -171,8 +167,7 @@ class Lab:
         return self.ssh(host, f"virsh -q -c qemu:///system {command}", check=check).stdout.strip()
 
     def migrate(self, vm: str, to: str) -> str:
-        """Move a running VM as an administrator would, by hand and peer to peer; the host that it came
-        from."""
+        """Move a running VM by hand, peer to peer, as an administrator would; the host it came from."""
         hosts = self.where().get(vm, [])
         if len(hosts) != 1:
             raise LabError(f"{vm} runs on {', '.join(hosts) or 'no host'}: it cannot be migrated.")
@@ -187,14 +182,11 @@ class Lab:
             self.virsh(host, f"reset {vm}")
 
     def publish(self, *, broken: bool) -> None:
-        """Offer the pending updates with or without the one that fails; hosts see it at their next
-        refresh."""
+        """Offer the updates with or without the one that fails; hosts see it at their next refresh."""
         aptrepo.publish(self.paths.repository, aptrepo.NEW, broken=broken)
 
     def set_speed(self, net: Net, rate: int | None, *, hosts: Sequence[str] = ()) -> None:
-        """Limit hosts' (default: all) links in one network to ``rate`` bit/s both ways (None: unlimited),
-        from now on.
-        """
+        """Limit hosts' (default: all) links in one network to ``rate`` bit/s each way (None: unlimited)."""
         for name in hosts or self.hosts:
             host = self.host(name)
             network.shape(host.names, host.number, host.paths.netns, net, rate)
@@ -241,9 +233,7 @@ class Lab:
         network.make_bridges(Names(self.name), addresses)
 
     def _start(self, shared_root: Path, say: Say) -> Lab:
-        """Boot the hosts and then the VMs; each VM starts as soon as its host is there and KVM has been
-        judged.
-        """
+        """Boot the hosts; each VM starts as soon as its host is there and KVM has been judged."""
         verdict = kvm.cached_verdict(cache_dir())
         say(f"Booting {len(self.hosts)} hosts.")
         self._everywhere(lambda host: self._boot(host, shared_root))

@@ -76,8 +76,7 @@ class Names:
 
     @property
     def interface_prefix(self) -> str:
-        """What every interface of this lab in the machine's own network namespace begins with (8
-        characters)."""
+        """What every interface of this lab on the machine begins with (8 characters)."""
         return f"sf{self.tag}"
 
     def bridge(self, net: Net) -> str:
@@ -123,8 +122,7 @@ class Addresses:
         return list(self.block.subnets(new_prefix=24))[_NET_ORDER.index(net)]
 
     def machine(self, net: Net) -> IPv4Address:
-        """The machine's own address in a network (it has none in the migration network, but it is kept
-        free)."""
+        """The machine's own address in a network (in the migration network it is only kept free)."""
         return self.network(net)[1]
 
     def member(self, net: Net, number: int) -> IPv4Address:

@@ -32,8 +32,7 @@ class Watch:
         return self.paths.observer / "report.json"
 
     def start(self, *, gap_seconds: float = 5.0) -> None:
-        """Start observing and return when every host is followed; LabRefusedError if an observer is
-        running."""
+        """Return when every host is followed; LabRefusedError if an observer is running."""
         if self.is_running():
             raise LabRefusedError("An observer of this lab is running: stop it first (`lab observe stop`).")
         self.paths.observer.mkdir(exist_ok=True)

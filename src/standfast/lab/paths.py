@@ -148,6 +148,5 @@ class HostPaths:
 
     @property
     def power(self) -> Path:
-        """A word written here is the power button: ``on`` starts a host that is off, ``cut`` cuts its
-        power."""
+        """The power button, pressed by a word: ``on`` starts a host that is off, ``cut`` cuts its power."""
         return self.base / "power"

@@ -80,8 +80,7 @@ _MASKED = (
 
 
 def cached_root(cache: Path) -> Path:
-    """A directory with ``root`` (of hosts) and ``kernel`` (``vmlinuz``, ``modules/*.ko``,
-    ``modules/order``)."""
+    """A directory with ``root`` (of hosts) and ``kernel`` (``vmlinuz``, ``modules/``; of guests)."""
     parts = (
         SUITE,
         BASE_PACKAGES,
@@ -107,8 +106,7 @@ def _build(directory: Path) -> None:
 
 
 def in_root(root: Path, *argv: str, timeout_seconds: float = 1800.0) -> str:
-    """Run a command in the root, without networking of its own and without a mount left behind; its
-    output."""
+    """Run a command in the root, with no mount made for it; its output."""
     environment = [
         "env",
         "-i",

@@ -28,8 +28,7 @@ class VmSpec:
 
 @dataclass(frozen=True, slots=True)
 class LabSpec:
-    """The whole lab. ``None`` as a speed means unlimited; speeds are in bit/s, decimal as networks are
-    sold."""
+    """The whole lab. Speeds are in bit/s, decimal as networks are sold; None is unlimited."""
 
     name: str = "lab"
     hosts: tuple[str, ...] = ("kvm1", "kvm2", "kvm3")
@@ -95,9 +94,7 @@ def default_vms(
     working_set_mib: int = 40,
     dirty_pages_per_second: int = 500,
 ) -> tuple[VmSpec, ...]:
-    """``vm1`` … ``vmM``; the first ``large`` ones have 512 MiB, so that one weighs about as much as three
-    others.
-    """
+    """``vm1`` … ``vmM``; the first ``large`` have 512 MiB, about as much as three of the others."""
     big = VmSpec("", memory_mib=512, working_set_mib=96, dirty_pages_per_second=dirty_pages_per_second)
     small = VmSpec("", memory_mib, working_set_mib, dirty_pages_per_second)
     return tuple(

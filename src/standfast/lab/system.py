@@ -71,8 +71,7 @@ def run(
 
 
 def spawn_module(module: str, *arguments: object, log: Path) -> None:
-    """Start ``python -m module`` as a process that outlives us: own session, not our child, output to
-    ``log``."""
+    """Start ``python -m module`` so that it outlives us: own session, not our child, output to ``log``."""
     source = Path(__file__).parents[2]  # so that it starts the same way from a checkout and from a wheel
     argv = ["setsid", "--fork", sys.executable, "-m", module, *map(str, arguments)]
     with log.open("ab") as out:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,16 @@ def test_a_damaged_or_unmarked_entry_is_built_again(tmp_path: Path) -> None:
 def test_a_build_that_gives_less_than_it_must_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(LabError, match="no other"):
         get_or_build(tmp_path, "x", _write, ("thing", "other"))
+
+
+def test_what_nobody_asked_for_in_weeks_goes_when_something_new_is_built(tmp_path: Path) -> None:
+    old, used = (get_or_build(tmp_path, name, _write) for name in ("old", "used"))
+    for entry in (old, used):
+        os.utime(entry / ".complete", (0, 0))
+    get_or_build(tmp_path, "used", _write)
+    get_or_build(tmp_path, "new", _write)
+    assert not old.exists()
+    assert used.exists()
 
 
 def test_the_key_changes_with_any_part() -> None:
