@@ -83,6 +83,7 @@ def _libvirt(cluster: ClusterConfig, known_ids: Mapping[str, HostId]) -> Outside
         known_ids=known_ids,
         shared_paths=cluster.shared_paths,
         mounts_of=fence.mounts,
+        journal_of=fence.journal,
     )
     work = AptWork(targets, name_of=name_of)
     return Outside(_Named(platform, names), fence, work, WallClock(), names)

@@ -68,7 +68,7 @@ def get_or_build(
 
 
 def _remove_unused(cache: Path) -> None:
-    """Remove entries that nobody asked for in weeks and no mount uses: a root is 700 MB, and recipes change."""
+    """Remove entries that nobody asked for in weeks and no mount uses: a root is 700 MB; recipes change."""
     mounts = Path("/proc/mounts").read_text(encoding="utf-8", errors="replace")
     for mark in cache.glob(f"*/{_COMPLETE}"):
         unused = time.time() - mark.stat().st_mtime

@@ -17,7 +17,7 @@ class Policy:
     moves_at_once: int = 4
     """Over the whole cluster; each host's own limits hold besides."""
     busy_timeout_seconds: float = 1800.0
-    """How long a VM that another job holds (a backup, a block copy) is waited for while its host is drained."""
+    """How long a VM that another job holds (a backup, a block copy) is waited for during a drain."""
     auto_converge: bool = False
     blackout_budget_seconds: float = 2.0
     call_attempts: int = 5

@@ -78,17 +78,18 @@ def _of_vm(vm: Vm) -> Iterator[Reason]:
 
 def warnings_of(vm: Vm) -> tuple[Reason, ...]:
     """What an operator should know before this VM is moved, without it being a blocker."""
-    if vm.persistent:
-        return ()
-    return (
-        Reason(
-            Code.VM_TRANSIENT,
-            f"{vm.name} is transient: it moves like any other, but if it ever stops, nothing is left of it.",
-            f"Define {vm.name} persistently.",
-            host=vm.host,
-            vm=vm.id,
-        ),
-    )
+    found = [reason for reason in _of_vm(vm) if reason.code is Code.VM_BUSY]
+    if not vm.persistent:
+        found.append(
+            Reason(
+                Code.VM_TRANSIENT,
+                f"{vm.name} is transient: it moves like any other, but once it stops, nothing is left.",
+                f"Define {vm.name} persistently.",
+                host=vm.host,
+                vm=vm.id,
+            )
+        )
+    return tuple(found)
 
 
 def of_move(cluster: Snapshot | Board, vm: Vm, target: HostId) -> tuple[Reason, ...]:

@@ -16,8 +16,7 @@ from standfast.run.seen import View, order_of, running
 from standfast.store.changes import GiveJournal, NewEvent, PutMove
 
 GRACE_SECONDS = 10.0
-"""How long a move that was just asked for may be invisible: the time from the call to the job on the source.
-Also how long a VM may be seen on no host at all while it changes hands."""
+"""How long a move just asked for may be invisible: the time from the call to the job on the source."""
 
 
 def judge(view: View) -> tuple[Action, ...]:
@@ -30,21 +29,24 @@ def _judge(view: View, move: MoveRow) -> tuple[Action, ...]:
     outcome = view.seen.outcomes.get(move.id)
     if StartMove(order_of(move)).key in view.seen.under_way:
         return ()
-    if vm is None or vm.state is VmState.INCOMING:
+    if vm is None or vm.state in (VmState.INCOMING, VmState.UNKNOWN):
         return _unseen(view, move)
     if running(outcome) or (vm.flight is not None and vm.host == move.source):
         return _too_long(view, move)
     if vm.host == move.target and vm.state is VmState.RUNNING:
         return (_done(view, move, outcome),)
-    if vm.host == move.source and _just_asked(view, move, outcome):
+    if vm.host == move.source and (_just_asked(view, move, outcome) or _switching(view, move, vm)):
         return ()
     return (_failed(view, move, _why(view, move, vm, outcome)),)
 
 
 def _unseen(view: View, move: MoveRow) -> tuple[Action, ...]:
-    """On no host that answers: wait for the hosts, and give up only when both answer and neither has it."""
+    """On no host that answers, or in no state that is known, as for an instant while it changes hands.
+
+    Waited for until both hosts answer and the move's own time is over.
+    """
     ends = [host for host in view.snapshot.hosts if host.id in (move.source, move.target)]
-    if not all(host.reachable for host in ends) or view.now - move.started_at < GRACE_SECONDS:
+    if not all(host.reachable for host in ends) or view.now < move.deadline_at:
         return ()
     words = f"{move.vm_name} is seen on no host; it may have been shut off or removed by hand."
     return (_failed(view, move, Reason(Code.MOVE_FAILED, words, vm=move.vm)),)
@@ -53,6 +55,11 @@ def _unseen(view: View, move: MoveRow) -> tuple[Action, ...]:
 def _just_asked(view: View, move: MoveRow, outcome: MoveOutcome | None) -> bool:
     known = outcome is not None and outcome.kind in (OutcomeKind.FAILED, OutcomeKind.SUCCEEDED)
     return not known and view.now - move.started_at < GRACE_SECONDS
+
+
+def _switching(view: View, move: MoveRow, vm: Vm) -> bool:
+    """Stopped for its switch-over, or seen in the moment between its end here and its beginning there."""
+    return vm.state is VmState.PAUSED and view.now < move.deadline_at
 
 
 def _too_long(view: View, move: MoveRow) -> tuple[Action, ...]:

@@ -16,13 +16,16 @@ from pathlib import Path
 
 import structlog
 
-from standfast.model.errors import LeaseLostError, RefusedError
+from standfast.model.errors import LeaseLostError, RefusedError, StandfastError
 from standfast.model.ids import RunId
-from standfast.model.run import Run
+from standfast.model.reasons import Code, Reason
+from standfast.model.run import Run, RunState
 from standfast.ports import Outside
 from standfast.run.clock import WallClock
 from standfast.run.loop import RunLoop
 from standfast.run.observe import RulesFor
+from standfast.run.steps import EXITS
+from standfast.store.changes import NewEvent, PutRun
 from standfast.store.lease import Lease
 from standfast.store.repository import Store
 
@@ -40,8 +43,6 @@ class Attached:
 
     outside: Outside
     rules: RulesFor
-    wake: Callable[[Callable[[], None]], None] = lambda _wake: None
-    """Given what ends the loop's sleep, for platforms that hear of changes by themselves."""
 
 
 Attach = Callable[[Run], Attached]
@@ -140,7 +141,7 @@ def serve(
         except LeaseLostError as error:
             log.warning("lease lost: starting over from the store", error=str(error))
         finally:
-            # A call that still waits for its machine is not waited for: what it did is seen by whoever is next.
+            # A call still waiting for its machine is not waited for: whoever is next sees what it did.
             executor.shutdown(wait=False, cancel_futures=True)
             keeper.release()
 
@@ -178,8 +179,11 @@ class _Driver:
             if run_id in self._loops:
                 continue
             run = self._store.run(run_id)
-            attached = self._attach(run)
-            attached.wake(self._clock.wake)
+            try:
+                attached = self._attach(run)
+            except StandfastError as error:
+                self._hold(run, error)
+                continue
             loop = RunLoop(
                 self._store,
                 run_id,
@@ -193,12 +197,22 @@ class _Driver:
         for run_id in set(self._loops) - set(active):
             self._loops.pop(run_id)[1].outside.platform.close()
 
-    def _rest(self) -> None:
-        """Wait for the next tick on the cluster's own clock, virtual where it is simulated."""
-        waits = [(attached, tick) for _, attached, tick in self._loops.values()]
-        if not waits:
+    def _hold(self, run: Run, error: StandfastError) -> None:
+        """A run whose cluster can't be attached (gone from the config, say) waits; the others go on."""
+        if run.state is RunState.HELD:
             self._clock.sleep(1.0)
             return
-        shortest = min(tick for _, tick in waits)
-        for attached, _ in waits[:1]:
-            attached.outside.clock.sleep(shortest)
+        reason = Reason(Code.ACTION_FAILED, f"Cluster {run.cluster} can't be attached: {error}")
+        events = (NewEvent("run_held", f"{reason.sentence} {EXITS}"),)
+        changes = (PutRun(RunState.HELD, reason),)
+        self._store.write(self._keeper.current().epoch, run.id, changes, events, self._clock.now())
+
+    def _rest(self) -> None:
+        """Wait for the next tick on the cluster's own clock, virtual where it is simulated."""
+        clocks = [(tick, attached.outside.clock) for _, attached, tick in self._loops.values()]
+        if not clocks:
+            self._clock.sleep(1.0)
+            return
+        tick, clock = min(clocks, key=lambda found: found[0])
+        # In real time the sleep is on our own clock, which a call that has ended wakes.
+        (self._clock if isinstance(clock, WallClock) else clock).sleep(tick)

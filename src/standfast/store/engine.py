@@ -87,8 +87,8 @@ def _ready(path: Path, *, read_only: bool) -> None:
 
 def _create(path: Path) -> None:
     """Build it under another name and link it into place: whoever comes second finds a complete store."""
-    if not path.parent.exists():
-        path.parent.mkdir(mode=0o700, parents=True)
+    if not path.parent.exists():  # a file there is told better by the next call
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # another process may be faster
     draft = path.with_name(f".{path.name}.{ULID()}.new")
     try:
         sqlite.make_file(draft)

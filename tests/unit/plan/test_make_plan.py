@@ -167,7 +167,6 @@ def test_a_host_that_can_not_be_reached_is_refused() -> None:
         ({"passthrough": ("PCI 1",)}, Code.VM_PASSTHROUGH),
         ({"state": VmState.PAUSED}, Code.VM_NOT_RUNNING),
         ({"managed_save": True}, Code.VM_MANAGED_SAVE),
-        ({"busy": "backup"}, Code.VM_BUSY),
     ],
 )
 def test_a_vm_that_can_not_move_refuses_its_host(changes: dict[str, Any], code: Code) -> None:
@@ -240,6 +239,12 @@ def test_a_transient_vm_is_a_warning() -> None:
     plan = planned(changed_vm(lab(), "small0", persistent=False))
     assert [reason.code for reason in plan.warnings] == [Code.VM_TRANSIENT]
     assert plan.refusals == ()
+
+
+def test_a_vm_that_a_job_holds_now_is_warned_of_since_jobs_end() -> None:
+    plan = planned(changed_vm(lab(), "small0", busy="backup"))
+    assert plan.refusals == ()
+    assert Code.VM_BUSY in [warning.code for warning in plan.warnings]
 
 
 def test_a_vm_too_busy_for_its_budget_is_warned_of() -> None:

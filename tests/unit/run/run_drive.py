@@ -6,10 +6,12 @@ A death is simulated by dropping the loop in the middle of an action: an outward
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from standfast.codec import digest
 from standfast.model.cluster import Rules, Snapshot
@@ -127,5 +129,19 @@ class _Dying:
         return getattr(self._store, name)
 
 
-def drive(tmp_path: Path, spec: SimSpec | None = None, policy: Policy = QUICK) -> Drive:
-    return Drive(SimWorld(spec or SimSpec()), Store.open(tmp_path / "standfast.db"), policy)
+class DriveMaker(Protocol):
+    def __call__(self, spec: SimSpec | None = None, policy: Policy = QUICK) -> Drive: ...
+
+
+@contextmanager
+def open_drives(where: Path) -> Iterator[DriveMaker]:
+    """Drives whose stores are below `where` and are closed at the end."""
+    with ExitStack() as stack:
+        numbers = count()
+
+        def make(spec: SimSpec | None = None, policy: Policy = QUICK) -> Drive:
+            store = Store.open(where / f"drive-{next(numbers)}.db")
+            stack.callback(store.close)
+            return Drive(SimWorld(spec or SimSpec()), store, policy)
+
+        yield make

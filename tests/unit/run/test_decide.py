@@ -69,7 +69,7 @@ def only_row(actions: tuple[Action, ...]) -> Any:
     return found
 
 
-CORDONED = {"cordoned": True, "cordoned_by": "01RUN"}
+CORDONED: dict[str, Any] = {"cordoned": True, "cordoned_by": "01RUN"}
 
 
 def test_the_first_planned_host_begins_and_the_next_one_only_downloads() -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from run_drive import QUICK, Died, Drive, drive
+from run_drive import QUICK, Died, Drive, DriveMaker, open_drives
 
 from standfast.model.hostwork import WorkKind
 from standfast.model.policy import Policy
@@ -15,14 +16,21 @@ from standfast.model.run import MoveState, Phase, RunState, Verb
 from standfast.platforms.simulated import SimSpec
 
 
+@pytest.fixture
+def drives(tmp_path: Path) -> Iterator[DriveMaker]:
+    """Makes drives, and closes their stores."""
+    with open_drives(tmp_path) as make:
+        yield make
+
+
 def compliant(the_drive: Drive) -> bool:
     return all(
         host.updates is not None and host.updates.compliant for host in the_drive.snapshot(scan=True).hosts
     )
 
 
-def test_every_host_is_patched_and_no_vm_is_interrupted(tmp_path: Path) -> None:
-    the_drive = drive(tmp_path)
+def test_every_host_is_patched_and_no_vm_is_interrupted(drives: DriveMaker) -> None:
+    the_drive = drives()
     before = {host.id: host.facts.boot_id for host in the_drive.snapshot().hosts if host.facts}
     the_drive.begin()
     run = the_drive.to_the_end()
@@ -37,16 +45,16 @@ def test_every_host_is_patched_and_no_vm_is_interrupted(tmp_path: Path) -> None:
     assert all(move.record is not None and move.record.blackout_seconds is not None for move in done)
 
 
-def test_rules_hold_in_every_intermediate_state(tmp_path: Path) -> None:
+def test_rules_hold_in_every_intermediate_state(drives: DriveMaker) -> None:
     spec = SimSpec(hosts=5, vms=14, anti_affinity=((1, 2, 3), (4, 5)), pins=((6, (1, 2, 3)),), seed=3)
-    the_drive = drive(tmp_path, spec)
+    the_drive = drives(spec)
     the_drive.begin()
     assert the_drive.to_the_end().state is RunState.COMPLETED
     the_drive.assert_kept()
 
 
-def test_a_controller_that_dies_at_every_commit_still_gets_there(tmp_path: Path) -> None:
-    the_drive = drive(tmp_path, SimSpec(hosts=3, vms=6))
+def test_a_controller_that_dies_at_every_commit_still_gets_there(drives: DriveMaker) -> None:
+    the_drive = drives(SimSpec(hosts=3, vms=6))
     chance = random.Random(1)
 
     def sometimes(_where: str) -> None:
@@ -64,16 +72,16 @@ def test_a_controller_that_dies_at_every_commit_still_gets_there(tmp_path: Path)
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("name", ["start_move", "cordon", "uncordon", "begin", "scan", "health", "look"])
-def test_calls_that_fail_once_are_made_again(tmp_path: Path, name: str, when: str) -> None:
-    the_drive = drive(tmp_path, SimSpec(hosts=3, vms=4))
+def test_calls_that_fail_once_are_made_again(drives: DriveMaker, name: str, when: str) -> None:
+    the_drive = drives(SimSpec(hosts=3, vms=4))
     the_drive.begin()
     the_drive.world.fail_call(name, 2, when=when)  # type: ignore[arg-type]
     assert the_drive.to_the_end().state is RunState.COMPLETED
     the_drive.assert_kept()
 
 
-def test_a_failed_move_is_tried_again(tmp_path: Path) -> None:
-    the_drive = drive(tmp_path)
+def test_a_failed_move_is_tried_again(drives: DriveMaker) -> None:
+    the_drive = drives()
     the_drive.world.fail_moves(2, vm=the_drive.world.vm_id("vm05"))
     the_drive.begin()
     run = the_drive.to_the_end()
@@ -82,8 +90,8 @@ def test_a_failed_move_is_tried_again(tmp_path: Path) -> None:
     the_drive.assert_kept()
 
 
-def test_a_drain_that_fails_for_good_hands_the_host_back_and_holds_the_run(tmp_path: Path) -> None:
-    the_drive = drive(tmp_path)
+def test_a_drain_that_fails_for_good_hands_the_host_back_and_holds_the_run(drives: DriveMaker) -> None:
+    the_drive = drives()
     the_drive.world.fail_moves(3, vm=the_drive.world.vm_id("vm01"))
     the_drive.begin()
     run = the_drive.until_held()
@@ -96,8 +104,8 @@ def test_a_drain_that_fails_for_good_hands_the_host_back_and_holds_the_run(tmp_p
     the_drive.assert_kept()
 
 
-def test_a_move_that_never_ends_is_ended_and_tried_again(tmp_path: Path) -> None:
-    the_drive = drive(tmp_path)
+def test_a_move_that_never_ends_is_ended_and_tried_again(drives: DriveMaker) -> None:
+    the_drive = drives()
     the_drive.world.stall_moves(the_drive.world.vm_id("vm02"))
     the_drive.begin()
     run = the_drive.to_the_end()
@@ -110,9 +118,9 @@ def test_a_move_that_never_ends_is_ended_and_tried_again(tmp_path: Path) -> None
     ("kind", "code"), [(WorkKind.STAGE, Code.STAGE_FAILED), (WorkKind.PATCH, Code.PATCH_FAILED)]
 )
 def test_failed_work_holds_the_run_and_resume_gets_it_done(
-    tmp_path: Path, kind: WorkKind, code: Code
+    drives: DriveMaker, kind: WorkKind, code: Code
 ) -> None:
-    the_drive = drive(tmp_path)
+    the_drive = drives()
     the_drive.begin()
     the_drive.world.fail_work(the_drive.run.hosts[0].host, kind)
     run = the_drive.until_held()
@@ -123,8 +131,8 @@ def test_failed_work_holds_the_run_and_resume_gets_it_done(
     the_drive.assert_kept()
 
 
-def test_a_host_that_does_not_come_back_is_held_and_finished_by_hand(tmp_path: Path) -> None:
-    the_drive = drive(tmp_path)
+def test_a_host_that_does_not_come_back_is_held_and_finished_by_hand(drives: DriveMaker) -> None:
+    the_drive = drives()
     the_drive.begin()
     first = the_drive.run.hosts[0].host
     the_drive.world.never_return(first)
@@ -137,8 +145,8 @@ def test_a_host_that_does_not_come_back_is_held_and_finished_by_hand(tmp_path: P
     the_drive.assert_kept()
 
 
-def test_a_host_that_answers_with_its_old_boot_id_is_not_taken_for_rebooted(tmp_path: Path) -> None:
-    the_drive = drive(tmp_path)
+def test_a_host_that_answers_with_its_old_boot_id_is_not_taken_for_rebooted(drives: DriveMaker) -> None:
+    the_drive = drives()
     the_drive.begin()
     the_drive.world.keep_boot(the_drive.run.hosts[0].host)
     run = the_drive.until_held()
@@ -147,8 +155,8 @@ def test_a_host_that_answers_with_its_old_boot_id_is_not_taken_for_rebooted(tmp_
     assert the_drive.world.violations == ()
 
 
-def test_a_host_that_comes_back_worse_stays_empty_until_it_is_mended(tmp_path: Path) -> None:
-    the_drive = drive(tmp_path)
+def test_a_host_that_comes_back_worse_stays_empty_until_it_is_mended(drives: DriveMaker) -> None:
+    the_drive = drives()
     the_drive.begin()
     first = the_drive.run.hosts[0].host
     the_drive.world.unhealthy_after_boot(first, mount="/var/lib/images")
@@ -175,8 +183,8 @@ def test_a_host_that_comes_back_worse_stays_empty_until_it_is_mended(tmp_path: P
         Phase.DONE,
     ],
 )
-def test_cancel_at_any_phase_gives_everything_back(tmp_path: Path, phase: Phase) -> None:
-    the_drive = drive(tmp_path)
+def test_cancel_at_any_phase_gives_everything_back(drives: DriveMaker, phase: Phase) -> None:
+    the_drive = drives()
     the_drive.begin()
     the_drive.until_phase(phase)
     the_drive.say(Verb.CANCEL)
@@ -187,8 +195,8 @@ def test_cancel_at_any_phase_gives_everything_back(tmp_path: Path, phase: Phase)
 
 
 @pytest.mark.parametrize("phase", [Phase.DRAINING, Phase.PATCHING, Phase.REBOOTING, Phase.VERIFYING])
-def test_a_paused_run_stands_still_and_goes_on(tmp_path: Path, phase: Phase) -> None:
-    the_drive = drive(tmp_path)
+def test_a_paused_run_stands_still_and_goes_on(drives: DriveMaker, phase: Phase) -> None:
+    the_drive = drives()
     the_drive.begin()
     the_drive.until_phase(phase)
     the_drive.say(Verb.PAUSE)
@@ -204,8 +212,8 @@ def test_a_paused_run_stands_still_and_goes_on(tmp_path: Path, phase: Phase) -> 
     the_drive.assert_kept()
 
 
-def test_a_compliant_host_is_left_alone(tmp_path: Path) -> None:
-    the_drive = drive(tmp_path, SimSpec(compliant=(2,)))
+def test_a_compliant_host_is_left_alone(drives: DriveMaker) -> None:
+    the_drive = drives(SimSpec(compliant=(2,)))
     boot = {host.name: host.facts.boot_id for host in the_drive.snapshot().hosts if host.facts}
     the_drive.begin()
     run = the_drive.to_the_end()
@@ -215,8 +223,8 @@ def test_a_compliant_host_is_left_alone(tmp_path: Path) -> None:
     the_drive.assert_kept()
 
 
-def test_a_host_that_was_patched_by_hand_meanwhile_is_not_drained(tmp_path: Path) -> None:
-    the_drive = drive(tmp_path)
+def test_a_host_that_was_patched_by_hand_meanwhile_is_not_drained(drives: DriveMaker) -> None:
+    the_drive = drives()
     plan = the_drive.plan()
     the_drive.begin(plan)
     last = plan.steps[-1].host
@@ -228,21 +236,18 @@ def test_a_host_that_was_patched_by_hand_meanwhile_is_not_drained(tmp_path: Path
     the_drive.assert_kept()
 
 
-def test_the_same_world_gives_the_same_run(tmp_path: Path) -> None:
+def test_the_same_world_gives_the_same_run(drives: DriveMaker) -> None:
     logs = []
-    for turn in ("a", "b"):
-        (tmp_path / turn).mkdir()
-        the_drive = drive(tmp_path / turn, SimSpec(seed=5))
+    for _turn in range(2):
+        the_drive = drives(SimSpec(seed=5))
         the_drive.begin()
         the_drive.to_the_end()
         logs.append(the_drive.texts())
     assert logs[0] == logs[1]
 
 
-def test_a_longer_stable_time_is_waited_for(tmp_path: Path) -> None:
-    the_drive = drive(
-        tmp_path, SimSpec(hosts=3, vms=3), Policy(tick_seconds=1.0, verify_stable_seconds=300.0)
-    )
+def test_a_longer_stable_time_is_waited_for(drives: DriveMaker) -> None:
+    the_drive = drives(SimSpec(hosts=3, vms=3), Policy(tick_seconds=1.0, verify_stable_seconds=300.0))
     the_drive.begin()
     began = the_drive.until_phase(Phase.VERIFYING).hosts[0].since
     ended = the_drive.until_phase(Phase.DONE).hosts[0].since
