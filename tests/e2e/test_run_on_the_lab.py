@@ -5,55 +5,20 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from e2e_program import Program
 
 from standfast.lab.cluster import Lab
-from standfast.lab.errors import LabError
-from standfast.lab.spec import LabSpec, default_hosts, default_vms
-from standfast.lab.system import check_machine
 from standfast.model.run import MoveState, Phase, Run, RunState
 from standfast.store import Store
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
 LIMIT_SECONDS = 600.0
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    """3 hosts and 6 VMs, of its own name, removed on every way out."""
-    try:
-        check_machine()
-    except LabError as error:
-        pytest.skip(f"this machine can't hold a lab: {error}")
-    name = f"e{os.getpid()}"
-    try:
-        yield Lab.up(LabSpec(name=name, hosts=default_hosts(3), vms=default_vms(6)))
-    finally:
-        Lab.remove(name)
-
-
-class Controller:
-    """`standfast` as a user and an init system run it."""
-
-    def __init__(self, lab: Lab, state_dir: Path) -> None:
-        self._options = ["--config", str(lab.config_path), "--state-dir", str(state_dir)]
-        self._log = state_dir.parent / "serve.out"
-
-    def call(self, *words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "standfast.cli", *self._options, *words]
-        return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-
-    def serve(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "standfast.cli", *self._options, "serve"]
-        with self._log.open("ab") as log:
-            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
 
 def _phase(phase: Phase) -> Callable[[Run], bool]:
@@ -72,14 +37,14 @@ def test_every_host_is_patched_though_the_controller_is_killed_in_every_phase(
     lab: Lab, tmp_path: Path
 ) -> None:
     state_dir, plan_file = tmp_path / "state", tmp_path / "plan.json"
-    controller = Controller(lab, state_dir)
+    program = Program(lab.config_path, state_dir)
     before = {host: lab.boot_id(host) for host in lab.hosts}
     lab.observer.start()
-    planned = controller.call("plan", "--out", str(plan_file))
+    planned = program.call("plan", "--out", str(plan_file))
     assert planned.returncode == 0, planned.stderr
 
     # The run is made by `apply`; its own controller is the first one to be killed.
-    applied = controller.call("apply", str(plan_file), "--yes", "--detach")
+    applied = program.call("apply", str(plan_file), "--yes", "--detach")
     assert applied.returncode == 0, applied.stderr
     store = Store.open(state_dir / "standfast.db", read_only=True)
     try:
@@ -92,7 +57,7 @@ def test_every_host_is_patched_though_the_controller_is_killed_in_every_phase(
             "refill": _phase(Phase.REFILLING),
             "spread": _spreading,
         }
-        process = controller.serve()
+        process = program.serve()
         killed = []
         deadline = time.monotonic() + LIMIT_SECONDS
         try:
@@ -105,7 +70,7 @@ def test_every_host_is_patched_though_the_controller_is_killed_in_every_phase(
                     process.wait()
                     killed.append(moment)
                     del moments[moment]
-                    process = controller.serve()
+                    process = program.serve()
                 time.sleep(0.02)
         finally:
             process.kill()
@@ -125,16 +90,16 @@ def test_every_host_is_patched_though_the_controller_is_killed_in_every_phase(
         pending = lab.ssh(host, "LC_ALL=C apt-get -qq -s dist-upgrade | grep -c ^Inst || true").stdout.strip()
         assert pending == "0"
         assert lab.ssh(host, "test ! -e /var/lib/standfast/cordon", check=False).returncode == 0
-    told = json.loads(controller.call("run", "report", "--json").stdout)
+    told = json.loads(program.call("run", "report", "--json").stdout)
     assert all(move.get("record") is None or move["record"]["evidence"] != "none" for move in told["moves"])
 
 
 def test_a_cluster_that_is_compliant_has_nothing_planned(lab: Lab, tmp_path: Path) -> None:
-    controller = Controller(lab, tmp_path / "state")
+    program = Program(lab.config_path, tmp_path / "state")
     plan_file = tmp_path / "plan.json"
-    planned = controller.call("plan", "--out", str(plan_file), "--detailed-exitcode")
+    planned = program.call("plan", "--out", str(plan_file), "--detailed-exitcode")
     assert planned.returncode == 0, planned.stdout + planned.stderr
-    applied = controller.call("apply", str(plan_file), "--yes")
+    applied = program.call("apply", str(plan_file), "--yes")
     assert applied.returncode == 0
     assert "nothing to do" in applied.stderr
 

@@ -28,7 +28,6 @@ ORDINARY = settings(max_examples=80, deadline=None)
 PLANTED: tuple[tuple[dict[str, Any], Code], ...] = (
     ({"disks": (Disk("/a", shared=False),)}, Code.VM_LOCAL_DISK),
     ({"passthrough": ("gpu",)}, Code.VM_PASSTHROUGH),
-    ({"busy": "backup"}, Code.VM_BUSY),
     ({"state": VmState.PAUSED}, Code.VM_NOT_RUNNING),
     ({"managed_save": True}, Code.VM_MANAGED_SAVE),
     ({"unsupported": ("no",)}, Code.VM_UNSUPPORTED),

@@ -11,7 +11,7 @@ import click
 
 from standfast.cli.out import plural, say, show_json
 from standfast.cli.session import Session, verb
-from standfast.model.errors import ConfigError, RefusedError, StandfastError, UnreachableError
+from standfast.model.errors import ConfigError, StandfastError, UnreachableError
 
 if TYPE_CHECKING:
     from standfast.config import ClusterConfig, HostConfig
@@ -68,8 +68,10 @@ def init(
         shared_paths=shared,
     )
     say(f"Asking {plural(len(hosts), 'host')} …")
+    from standfast.run.observe import refuse_same_host
+
     seen = _ask_all(session, declared)
-    _refuse_same_host(seen)
+    refuse_same_host(seen)
     write(path, text(declared), overwrite=force_overwrite)
     if session.json:
         show_json({"config": str(path), "hosts": [{"name": host.name, "id": str(host.id)} for host in seen]})
@@ -123,16 +125,3 @@ def _ask(session: Session, cluster: ClusterConfig) -> Host:
         why = host.unreachable_why.removeprefix(f"{declared.name}: ").rstrip(".")
         raise UnreachableError("libvirt_unreachable", "libvirt can't be asked", where=declared.name, why=why)
     return host
-
-
-def _refuse_same_host(seen: list[Host]) -> None:
-    first: dict[str, str] = {}
-    for host in seen:
-        if host.id in first:
-            raise RefusedError(
-                "host_duplicate",
-                f"{first[host.id]} and {host.name} are one host",
-                why=f"both have the host UUID {host.id}",
-                do="Give each host once. Two machines need a `host_uuid` of their own in libvirtd.conf.",
-            )
-        first[host.id] = host.name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -58,13 +59,23 @@ def _row(each: RunSummary) -> tuple[str, ...]:
 @run.add_command
 @verb(name="show")
 @RUN
-def show_(session: Session, run: str) -> None:
+@click.option(
+    "--svg",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write it as a picture, with the last events.",
+)
+def show_(session: Session, run: str, svg: Path | None) -> None:
     """Show where a run is now, and what it waits for."""
     from standfast.cli import screen
     from standfast.cli.watch import Watch
     from standfast.codec import to_plain
 
     seen, _ = Watch(session, session.store.find_run(run), alone_since=1.0).look()
+    if svg is not None:
+        from standfast.cli.picture import write_svg
+
+        write_svg(svg, seen)
     if session.json:
         plain = to_plain(seen.run)
         plain.pop("plan")

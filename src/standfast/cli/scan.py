@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from standfast.model.cluster import Host, Snapshot
 
 DEGRADED = 3
+AUTH = 6
+AUTH_CODES = frozenset({"host_key_unknown", "host_key_changed", "auth_failed"})
+"""What `transports.ssh` says of keys that do not fit."""
 
 SIGNS = {
     "reboot_required_file": "an installed package asks for it",
@@ -31,7 +34,7 @@ def scan(session: Session, cluster: str | None, hosts: tuple[str, ...], no_refre
     """Say what is pending on each host, and whether it needs a reboot.
 
     Fetches the package lists on each host first; changes nothing else. Exit code 3 if a host could not be
-    asked.
+    asked, 6 if that was for its host key or our key.
     """
     from standfast.cli.looking import host_ids, look
 
@@ -48,6 +51,8 @@ def scan(session: Session, cluster: str | None, hosts: tuple[str, ...], no_refre
         show_json(as_dict(snapshot))
     else:
         show(as_text(snapshot))
+    if any(host.unreachable_code in AUTH_CODES for host in snapshot.hosts):
+        return AUTH
     return DEGRADED if any(host.updates is None for host in snapshot.hosts) else 0
 
 

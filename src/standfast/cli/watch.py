@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,8 +17,6 @@ from standfast.cli.session import Session
 from standfast.model.errors import StandfastError
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from standfast.cli.screen import Seen
     from standfast.model.ids import RunId
     from standfast.model.run import EventRow
@@ -141,6 +139,7 @@ def _live(watcher: Watch) -> Seen:
     from rich.live import Live
     from rich.text import Text
 
+    from standfast.cli.picture import picture
     from standfast.cli.screen import event_line, host_names
 
     console = Console(stderr=True)
@@ -150,37 +149,11 @@ def _live(watcher: Watch) -> Seen:
             names = host_names(seen.run)
             for event in new:
                 live.console.print(Text(event_line(event, names)))
-            live.update(_picture(seen))
+            live.update(picture(seen))
 
         seen = watcher.until_over(show)
-    console.print(_picture(seen))
+    console.print(picture(seen))
     return seen
-
-
-def _picture(seen: Seen) -> RenderableType:
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
-    from standfast.cli import screen
-
-    parts: list[Any] = [Text(line, style="bold") for line in screen.header(seen)]
-    lanes = Table.grid(padding=(0, 2))
-    for row in sorted(seen.run.hosts, key=lambda row: row.position):
-        name, phase, last = screen.lane(seen, row)
-        lanes.add_row(Text(name), Text(phase, style=_STYLES.get(str(row.phase), "")), Text(last, style="dim"))
-    parts.append(lanes)
-    moves = screen.flights(seen.live) if not seen.run.ended else []
-    if moves:
-        table = Table.grid(padding=(0, 2))
-        for move in moves:
-            table.add_row(*(Text(part) for part in move))
-        parts.append(table)
-    parts += [Text(line, style="yellow") for line in screen.blocks(seen)]
-    return Group(*parts)
-
-
-_STYLES = {"done": "green", "held": "yellow", "failed": "red", "planned": "dim", "skipped": "dim"}
 
 
 def style_of(session: Session, output: str | None) -> str:

@@ -84,6 +84,7 @@ class Host:
     memory_bytes: int
     reachable: bool = True
     unreachable_why: str = ""
+    unreachable_code: str = ""  # the code of the error behind it, e.g. `host_key_changed`
     cpu: Cpu | None = None
     hypervisor: str = ""
     machine_types: frozenset[str] = frozenset()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from dataclasses import replace
 
 from standfast.model.cluster import Host, Rules, Snapshot
-from standfast.model.errors import StandfastError
+from standfast.model.errors import RefusedError, StandfastError
+from standfast.model.ids import HostId
 from standfast.ports import HostWork, Outside
 
 RulesFor = Callable[[Snapshot], Rules]
@@ -25,16 +26,31 @@ def observe(
     """The cluster now. `scan` asks each host for its pending updates too, which takes seconds.
 
     A host that does not answer is marked so and stays in the snapshot; StandfastError only if the platform
-    as a whole can't be asked, or if a scan fails.
+    as a whole can't be asked, if a scan fails, or if two names turn out to be one host.
     """
     snapshot = outside.platform.observe()
 
     def look(host: Host) -> Host:
         return _looked_at(outside.work, host, scan=scan, refresh=refresh)
 
+    refuse_same_host(snapshot.hosts)
     run = executor.map if executor is not None else map
     snapshot = replace(snapshot, hosts=tuple(run(look, snapshot.hosts)))
     return replace(snapshot, rules=rules(snapshot))
+
+
+def refuse_same_host(hosts: Iterable[Host]) -> None:
+    """Raises RefusedError where two names lead to one host: it would be patched while it is the target."""
+    first: dict[HostId, str] = {}
+    for host in hosts:
+        if host.id in first:
+            raise RefusedError(
+                "host_duplicate",
+                f"{first[host.id]} and {host.name} are one host",
+                why=f"both have the host UUID {host.id}",
+                do="Give each host once. Two machines need a `host_uuid` of their own in libvirtd.conf.",
+            )
+        first[host.id] = host.name
 
 
 def _looked_at(work: HostWork, host: Host, *, scan: bool, refresh: bool) -> Host:
@@ -43,7 +59,7 @@ def _looked_at(work: HostWork, host: Host, *, scan: bool, refresh: bool) -> Host
     try:
         facts = work.look(host.id)
     except StandfastError as error:
-        return replace(host, unreachable_why=str(error))
+        return replace(host, unreachable_why=str(error), unreachable_code=error.code)
     cordoned_by = facts.cordoned_by if facts.cordoned_by is not None else host.cordoned_by
     return replace(
         host,

@@ -33,6 +33,7 @@ class HostSeen:
     id: HostId
     reading: HostReading | None
     why: str = ""
+    code: str = ""
     jobs: Mapping[VmId, JobReading] = field(default_factory=dict)
 
 
@@ -131,6 +132,7 @@ def _host(seen: HostSeen) -> Host:
         memory_bytes=host.memory_bytes or (reading.memory_bytes if reading is not None else 0),
         reachable=reading is not None,
         unreachable_why=seen.why,
+        unreachable_code=seen.code,
         cpu=reading.cpu if reading is not None else None,
         hypervisor=reading.hypervisor if reading is not None else "",
         machine_types=reading.machine_types if reading is not None else frozenset(),

@@ -61,6 +61,7 @@ class _Station:
     pending: Future[HostReading] | None = None
     reading: HostReading | None = field(default=None)
     why: str = ""
+    code: str = ""
 
 
 class LibvirtPlatform:
@@ -130,7 +131,14 @@ class LibvirtPlatform:
             self._ask_all()
             jobs = {station.host.name: self._jobs(station) for station in self._stations}
             seen = [
-                HostSeen(station.host, station.id, station.reading, station.why, jobs[station.host.name])
+                HostSeen(
+                    station.host,
+                    station.id,
+                    station.reading,
+                    station.why,
+                    station.code,
+                    jobs[station.host.name],
+                )
                 for station in self._stations
             ]
             found = assemble(
@@ -173,14 +181,14 @@ class LibvirtPlatform:
 
     def _take_answer(self, station: _Station) -> None:
         assert station.pending is not None
-        station.reading, station.why = None, ""
+        station.reading, station.why, station.code = None, "", ""
         if not station.pending.done():
             waited = time.monotonic() - station.asked_at
             station.why = f"libvirt on {station.host.name} has not answered for {waited:.0f} s."
         elif (error := station.pending.exception()) is not None:
             if not isinstance(error, StandfastError):
                 raise error
-            station.why = str(error)
+            station.why, station.code = str(error), error.code
             if isinstance(error, UnreachableError):
                 self._events.lost(station.host.name)
         else:
