@@ -97,7 +97,7 @@ def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Place, Printed,
     """A place where a plan was made and applied, with what both printed. To be copied, not used."""
     made = new_place(tmp_path_factory.mktemp("finished"))
     planned = made.run("plan", "--detailed-exitcode")
-    applied = made.run("apply", "standfast-plan.json")
+    applied = made.run("apply", "standfast-plan.json", "--yes")
     assert not _held(made.path / "state" / "serve.lock"), "a controller is still at work"
     return made, planned, applied
 

@@ -107,14 +107,14 @@ def test_a_patched_cluster_needs_nothing(finished: Place) -> None:
         "Left alone: host3: nothing pending and no reboot needed.\n"
     )
     assert planned.err.endswith("There is nothing to do.\n")
-    applied = finished.run("apply", "standfast-plan.json")
+    applied = finished.run("apply", "standfast-plan.json", "--yes")
     assert applied.code == 0
     assert applied.err.endswith("There is nothing to do: no host has updates pending or needs a reboot.\n")
     assert finished.run("run", "list").out.count("completed") == 1
 
 
 def test_a_stale_plan_is_refused_and_nothing_is_changed(finished: Place) -> None:
-    printed = finished.run("apply", "standfast-plan.json")
+    printed = finished.run("apply", "standfast-plan.json", "--yes")
     assert printed.code == 5
     assert "standfast: cluster play is no longer as planned: " in printed.err
     assert printed.err.endswith("Plan again: standfast plan.\n")
@@ -124,9 +124,9 @@ def test_a_stale_plan_is_refused_and_nothing_is_changed(finished: Place) -> None
 def test_a_second_run_is_refused_while_one_is_active(place: Place) -> None:
     place.write("standfast.yaml", CONFIG.replace("boot_seconds: 20", "boot_seconds: 20, pace: 5"))
     place.run("plan")
-    begun = place.raw("apply", "standfast-plan.json", "--detach")
+    begun = place.raw("apply", "standfast-plan.json", "--yes", "--detach")
     assert begun.code == 0, begun.err
-    second = place.run("apply", "standfast-plan.json", "--json")
+    second = place.run("apply", "standfast-plan.json", "--yes", "--json")
     assert second.code == 5
     assert json.loads(second.out)["error"]["code"] == "run_active"
     said = place.run("run", "cancel")
@@ -145,7 +145,7 @@ def test_a_plan_that_was_edited_is_refused(place: Place) -> None:
     place.run("plan")
     file = place.path / "standfast-plan.json"
     file.write_text(file.read_text(encoding="utf-8").replace("6.1.147-1", "6.1.148-1"), encoding="utf-8")
-    printed = place.run("apply", "standfast-plan.json")
+    printed = place.run("apply", "standfast-plan.json", "--yes")
     assert (printed.out, printed.code) == ("", 2)
     assert printed.err == (
         "standfast: standfast-plan.json: this plan file was changed after it was made: "
@@ -183,7 +183,7 @@ def test_a_snapshot_is_planned_without_asking_anybody(place: Place) -> None:
 
 def test_detached_it_goes_on_and_is_watched_later(place: Place) -> None:
     place.run("plan")
-    begun = place.raw("apply", "standfast-plan.json", "--detach", "--json")
+    begun = place.raw("apply", "standfast-plan.json", "--yes", "--detach", "--json")
     assert begun.code == 0
     told = json.loads(begun.out)
     assert (told["state"], told["controller_started"]) == ("running", True)
@@ -195,7 +195,7 @@ def test_detached_it_goes_on_and_is_watched_later(place: Place) -> None:
 def test_a_dead_controllers_run_is_taken_up_by_the_next_word(place: Place) -> None:
     place.write("standfast.yaml", CONFIG.replace("boot_seconds: 20", "boot_seconds: 20, pace: 100"))
     place.run("plan")
-    begun = place.raw("apply", "standfast-plan.json", "--detach")
+    begun = place.raw("apply", "standfast-plan.json", "--yes", "--detach")
     run = begun.out.strip()
     _kill_controller(place)
     assert place.run("run", "resume", run).err.endswith(
@@ -209,7 +209,7 @@ def test_a_dead_controllers_run_is_taken_up_by_the_next_word(place: Place) -> No
 def test_a_controller_stops_when_its_state_is_removed(place: Place) -> None:
     place.write("standfast.yaml", CONFIG.replace("boot_seconds: 20", "boot_seconds: 20, pace: 1"))
     place.run("plan")
-    place.raw("apply", "standfast-plan.json", "--detach")
+    place.raw("apply", "standfast-plan.json", "--yes", "--detach")
     pid = _controller(place)
     (place.path / "state" / "standfast.db").unlink()
     for _ in range(600):

@@ -41,7 +41,7 @@ def apply(session: Session, plan: Path, yes: bool, detach: bool) -> int:
         if session.json:
             show_json({"run": None, "state": "nothing_to_do"})
         return 0
-    if not yes and interactive() and not click.confirm(_question(wanted), err=True):
+    if not yes and not _agreed(wanted):
         say("Nothing was changed.")
         return 1
     run = _create(session, wanted, digest(wanted), now)
@@ -59,6 +59,18 @@ def apply(session: Session, plan: Path, yes: bool, detach: bool) -> int:
     code = watch(watcher, style=style, to_stdout=False)
     _report(session, run, detached=code == 130)
     return code
+
+
+def _agreed(plan: Plan) -> bool:
+    """Whether whoever sits there says yes. Raises RefusedError where nobody does: silence is no consent."""
+    if not interactive():
+        raise RefusedError(
+            "not_confirmed",
+            "nobody is there to be asked",
+            why="this is no terminal",
+            do="Say --yes if it shall begin without the question.",
+        )
+    return click.confirm(_question(plan), err=True)
 
 
 def _question(plan: Plan) -> str:

@@ -25,7 +25,7 @@ def show(text: str) -> None:
 
 def show_json(value: Any) -> None:
     """One object at exit, on stdout."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
 def show_error(error: StandfastError, *, as_json: bool) -> None:

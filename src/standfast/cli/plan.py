@@ -9,6 +9,7 @@ import click
 
 from standfast.cli.out import plural, say, show, show_json
 from standfast.cli.session import Session, verb
+from standfast.model.errors import UsageError
 
 if TYPE_CHECKING:
     from standfast.model.cluster import Snapshot
@@ -51,12 +52,14 @@ def plan(
     from standfast.codec import to_plain, write_file
     from standfast.plan.make import make_plan
 
+    if hosts is not None and not split(hosts):
+        raise UsageError("no_hosts", "--hosts names no host", do="Name some, or leave it out for all.")
     snapshot, policy = _look(session, cluster, from_file)
     made = make_plan(
         snapshot,
         policy,
         now=snapshot.taken_at,
-        only=host_ids(snapshot, split(hosts)) if hosts else None,
+        only=host_ids(snapshot, split(hosts)) if hosts is not None else None,
         exclude=host_ids(snapshot, split(exclude)),
     )
     digest = write_file(out, "plan", made)

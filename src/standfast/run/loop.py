@@ -59,6 +59,8 @@ class RunLoop:
         run = self._store.run(self._run)
         if run.ended:
             return False
+        # Asked before looking: what a platform says has ended is then seen as it is after its end.
+        outcomes = {move.id: self._outcome(move) for move in run.moves if move.state is MoveState.STARTED}
         try:
             snapshot = observe(self._outside, self._rules, executor=self._executor)
         except LeaseLostError:
@@ -70,7 +72,7 @@ class RunLoop:
         fencing = self._fencing()
         seen = Seen(
             snapshot,
-            outcomes={move.id: self._outcome(move) for move in run.moves if move.state is MoveState.STARTED},
+            outcomes=outcomes,
             scans=answers.scans,
             healths=answers.healths,
             failures=tuple(answers.failures),

@@ -35,7 +35,7 @@ def _judge(view: View, move: MoveRow) -> tuple[Action, ...]:
         return _too_long(view, move)
     if vm.host == move.target and vm.state is VmState.RUNNING:
         return (_done(view, move, outcome),)
-    if vm.host == move.source and (_just_asked(view, move, outcome) or _switching(view, move, vm)):
+    if _switching(view, move, vm, outcome) or (vm.host == move.source and _just_asked(view, move, outcome)):
         return ()
     return (_failed(view, move, _why(view, move, vm, outcome)),)
 
@@ -53,13 +53,16 @@ def _unseen(view: View, move: MoveRow) -> tuple[Action, ...]:
 
 
 def _just_asked(view: View, move: MoveRow, outcome: MoveOutcome | None) -> bool:
-    known = outcome is not None and outcome.kind in (OutcomeKind.FAILED, OutcomeKind.SUCCEEDED)
-    return not known and view.now - move.started_at < GRACE_SECONDS
+    return not _ended(outcome) and view.now - move.started_at < GRACE_SECONDS
 
 
-def _switching(view: View, move: MoveRow, vm: Vm) -> bool:
-    """Stopped for its switch-over, or seen in the moment between its end here and its beginning there."""
-    return vm.state is VmState.PAUSED and view.now < move.deadline_at
+def _ended(outcome: MoveOutcome | None) -> bool:
+    return outcome is not None and outcome.kind in (OutcomeKind.FAILED, OutcomeKind.SUCCEEDED)
+
+
+def _switching(view: View, move: MoveRow, vm: Vm, outcome: MoveOutcome | None) -> bool:
+    """Stopped for its switch-over, at either end, as far as anybody can tell: its end is not known yet."""
+    return vm.state is VmState.PAUSED and not _ended(outcome) and view.now < move.deadline_at
 
 
 def _too_long(view: View, move: MoveRow) -> tuple[Action, ...]:

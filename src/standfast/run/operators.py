@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from standfast.model.reasons import Code, Reason
@@ -10,7 +11,7 @@ from standfast.run.actions import Action
 from standfast.run.seen import View
 from standfast.store.changes import Change, HandleCommand, NewEvent, PutHost, PutRun
 
-RESUME_AT = {
+RESUME_AT: Mapping[str, Phase] = {
     # Where a held host goes on. Its cordon was given back when its drain failed, so it begins anew there.
     Phase.SILENCED: Phase.PLANNED,
     Phase.DRAINING: Phase.PLANNED,
@@ -59,7 +60,7 @@ def _resume(view: View, command: CommandRow) -> Action:
 
 def _resumed(view: View, row: HostRow) -> HostRow:
     """The host goes on from a point that needs no memory of how far it had come; new work gets new names."""
-    phase = RESUME_AT.get(Phase(row.held_phase), Phase.PLANNED)
+    phase = RESUME_AT.get(row.held_phase, Phase.PLANNED)
     return replace(
         row,
         phase=phase,

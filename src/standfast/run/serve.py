@@ -167,18 +167,32 @@ class _Driver:
                 self._open_and_close(active)
                 if not active and until_idle:
                     return
-                changed = [loop.tick() for loop, _, _ in self._loops.values()]
+                changed = [self._tick(run, loop) for run, (loop, _, _) in self._loops.items()]
                 if not any(changed):
                     self._rest()
         finally:
             for _, attached, _ in self._loops.values():
                 attached.outside.platform.close()
 
+    def _tick(self, run: RunId, loop: RunLoop) -> bool:
+        """One run's trouble (a row that can't be read) is no reason to leave the others alone."""
+        try:
+            return loop.tick()
+        except LeaseLostError:
+            raise
+        except StandfastError as error:
+            log.error("this run can't be driven", run=run, error=str(error))
+            return False
+
     def _open_and_close(self, active: tuple[RunId, ...]) -> None:
         for run_id in active:
             if run_id in self._loops:
                 continue
-            run = self._store.run(run_id)
+            try:
+                run = self._store.run(run_id)
+            except StandfastError as error:
+                log.error("this run can't be read", run=run_id, error=str(error))
+                continue
             try:
                 attached = self._attach(run)
             except StandfastError as error:

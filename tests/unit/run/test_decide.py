@@ -380,8 +380,15 @@ def test_a_vm_that_somebody_else_moved_is_no_success_and_no_loss() -> None:
 
 
 def test_a_paused_guest_on_the_target_is_not_taken_for_moved() -> None:
-    (action,) = judged(vm("v", "b", state=VmState.PAUSED))
+    (action,) = judged(vm("v", "b", state=VmState.PAUSED), MoveOutcome(OutcomeKind.SUCCEEDED))
     assert action.changes[0].row.state is MoveState.FAILED
+
+
+@pytest.mark.parametrize("place", ["a", "b"])
+@pytest.mark.parametrize("kind", [OutcomeKind.RUNNING, OutcomeKind.UNKNOWN])
+def test_a_guest_seen_in_its_switch_over_is_waited_for(place: str, kind: OutcomeKind) -> None:
+    assert judged(vm("v", place, state=VmState.PAUSED), MoveOutcome(kind)) == ()
+    assert judged(vm("v", place, state=VmState.UNKNOWN), MoveOutcome(kind)) == ()
 
 
 def test_the_autostart_flag_follows_its_vm() -> None:
