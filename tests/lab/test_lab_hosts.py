@@ -13,7 +13,7 @@ from standfast.lab.names import Names, Net
 pytestmark = pytest.mark.lab
 
 
-def wait_for(lab: Lab, host: str, state: str, seconds: float = 20.0) -> None:
+def wait_for(lab: Lab, host: str, state: str, seconds: float = 120.0) -> None:
     deadline = time.monotonic() + seconds
     while lab.host(host).status != state:
         assert time.monotonic() < deadline, f"{host} is {lab.host(host).status}, not {state}"
