@@ -84,7 +84,7 @@ class Kit:
             seconds,
         )
 
-    def do(self, kind: WorkKind, host: HostId, *, attempt: int, seconds: float = 60.0) -> WorkState:
+    def do(self, kind: WorkKind, host: HostId, *, attempt: int, seconds: float = 180.0) -> WorkState:
         """Begin a unit and wait for its end."""
         order = WorkOrder(kind, host, BY.run, BY.epoch, attempt)
         self.work.begin(order)

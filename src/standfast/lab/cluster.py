@@ -128,7 +128,7 @@ class Lab:
         """The host's boot_id: it changes with every boot."""
         return self.ssh(host, "cat /proc/sys/kernel/random/boot_id").stdout.strip()
 
-    def wait_rebooted(self, host: str, old_boot_id: str, *, seconds: float = 60.0) -> None:
+    def wait_rebooted(self, host: str, old_boot_id: str, *, seconds: float = 180.0) -> None:
         """Wait until a host is up with another boot_id than the given one; LabError if it is not in time."""
         deadline = time.monotonic() + seconds
         while self.now_of(host).boot_id in {None, old_boot_id}:
