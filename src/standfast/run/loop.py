@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from standfast.model.errors import LeaseLostError, StandfastError
+from standfast.model.errors import StandfastError
 from standfast.model.ids import RunId
 from standfast.model.moves import MoveOutcome
 from standfast.model.run import MoveState, Run
@@ -63,8 +63,6 @@ class RunLoop:
         outcomes = {move.id: self._outcome(move) for move in run.moves if move.state is MoveState.STARTED}
         try:
             snapshot = observe(self._outside, self._rules, executor=self._executor)
-        except LeaseLostError:
-            raise
         except StandfastError as error:
             log.warning("the cluster can't be observed", error=str(error))
             return False

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from standfast.model.cluster import Host, Snapshot, Vm
 from standfast.model.hostwork import Health, HostFacts, UpdateState, WorkKind, WorkOrder, WorkState
-from standfast.model.ids import HostId, MoveId, VmId
+from standfast.model.ids import HostId, MoveId
 from standfast.model.moves import Flight, MoveOrder, MoveOutcome, OutcomeKind
 from standfast.model.policy import Policy
 from standfast.model.run import HostRow, MoveRow, MoveState, Phase, Run, RunState
@@ -106,10 +106,6 @@ class View:
         done = {row.host for row in self.run.hosts if row.phase == Phase.DONE}
         alone = {left.host for left in self.run.plan.left_alone if left.reason is None}
         return frozenset(done | alone)
-
-    def flights(self) -> dict[VmId, Vm]:
-        """Every VM in flight, ours or anybody's."""
-        return {vm.id: vm for vm in self.snapshot.vms if vm.flight is not None}
 
 
 def order_of(move: MoveRow) -> MoveOrder:

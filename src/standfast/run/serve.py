@@ -16,14 +16,17 @@ from pathlib import Path
 
 import structlog
 
+from standfast.model.cluster import Snapshot
 from standfast.model.errors import LeaseLostError, RefusedError, StandfastError
 from standfast.model.ids import RunId
 from standfast.model.reasons import Code, Reason
 from standfast.model.run import Run, RunState
 from standfast.ports import Outside
+from standfast.run import operators
 from standfast.run.clock import WallClock
 from standfast.run.loop import RunLoop
 from standfast.run.observe import RulesFor
+from standfast.run.seen import Seen, View
 from standfast.run.steps import EXITS
 from standfast.store.changes import NewEvent, PutRun
 from standfast.store.lease import Lease
@@ -212,14 +215,22 @@ class _Driver:
             self._loops.pop(run_id)[1].outside.platform.close()
 
     def _hold(self, run: Run, error: StandfastError) -> None:
-        """A run whose cluster can't be attached (gone from the config, say) waits; the others go on."""
+        """A run whose cluster can't be attached (gone from the config, say) waits; the others go on.
+
+        Its operator is heard all the same: abandon must be a way out of anything.
+        """
+        now, epoch = self._clock.now(), self._keeper.current().epoch
+        unseen = Seen(Snapshot(run.cluster, run.plan.platform, now, (), ()))
+        for action in operators.take_up(View.of(run, unseen, now)):
+            self._store.write(epoch, run.id, action.changes, action.events, now)
+            return
         if run.state is RunState.HELD:
             self._clock.sleep(1.0)
             return
         reason = Reason(Code.ACTION_FAILED, f"Cluster {run.cluster} can't be attached: {error}")
         events = (NewEvent("run_held", f"{reason.sentence} {EXITS}"),)
         changes = (PutRun(RunState.HELD, reason),)
-        self._store.write(self._keeper.current().epoch, run.id, changes, events, self._clock.now())
+        self._store.write(epoch, run.id, changes, events, now)
 
     def _rest(self) -> None:
         """Wait for the next tick on the cluster's own clock, virtual where it is simulated."""
