@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.claim import Claim
+from bench.claim import Claim, Settings
 from standfast.lab.cluster import Lab
 from standfast.lab.spec import LabSpec, default_hosts, default_vms
 
@@ -21,7 +21,7 @@ HOSTS, VMS = 4, 10
 MOST_TIME, MOST_MOVES = 0.7, 0.6
 
 
-def measure() -> list[Claim]:
+def measure(_: Settings) -> list[Claim]:
     """Two claims, time and moves, at 4 hosts and 10 VMs."""
     script = _patched("by hand", _by_hand)
     ours = _patched("standfast", _standfast)

@@ -4,7 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
+
+
+class Skipped(Exception):
+    """A claim that can't be measured here, with the reason as its text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a measurement is told. `full`: the long way, where a module knows a longer and a shorter one."""
+
+    data: Path | None = None
+    full: bool = False
+
+    def folder(self, name: str) -> Path:
+        """That folder of published instances and measurements. Raises Skipped with what to do."""
+        if self.data is None:
+            raise Skipped(f"needs the data folder {name}/; name the directory that holds it with --data DIR")
+        if not (self.data / name).is_dir():
+            raise Skipped(f"{self.data} has no folder {name}/")
+        return self.data / name
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +44,6 @@ class Claim:
 
     def told(self) -> str:
         """A line for a reader."""
-        others = ", ".join(f"{name} {figure:g}" for name, figure in self.others.items())
+        beside = "".join(f", {name} {figure:g}" for name, figure in self.others.items())
         verdict = "holds" if self.holds else "DOES NOT HOLD"
-        return f"{self.claim}: ours {self.ours:g}, {others}; reach {self.reach}: {verdict}"
+        return f"{self.claim}: ours {self.ours:g}{beside}; reach {self.reach}: {verdict}"
