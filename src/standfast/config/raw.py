@@ -95,7 +95,7 @@ class RawRules(Strict):
     )
 
 
-_AT_LEAST_ONE = {"move_attempts", "moves_at_once", "call_attempts", "move_timeout_factor"}
+_AT_LEAST_ONE = {"move_attempts", "moves_at_once", "call_attempts", "move_timeout_factor", "wave_hosts_max"}
 
 POLICY_WORDS = {
     "tick_seconds": "how often the cluster is looked at",
@@ -103,6 +103,11 @@ POLICY_WORDS = {
     "move_backoff_seconds": "waits before the second, third … attempt",
     "move_timeout_floor_seconds": "no move is ended before this, however short it was predicted to be",
     "move_timeout_factor": "a move is ended after its predicted time (p95) times this",
+    "wave_hosts_max": "hosts out at once at most; 1: one after another",
+    "wave_hosts_fraction": "share of all hosts that may be out at once; two always may, if capacity allows",
+    "canary_hosts": "hosts of the first wave; the second is twice as wide at most; 0: full width at once",
+    "canary_soak_seconds": "how long the first wave has to stay well before the second begins",
+    "failed_hosts_max": "hosts that may be held or failed without the run being held; none in the first wave",
     "moves_at_once": "live migrations over the whole cluster; each host's own limits hold besides",
     "busy_timeout_seconds": "how long a VM that another job holds (a backup, a block copy) is waited for",
     "auto_converge": "let the hypervisor slow a VM down that writes faster than it can be copied",
@@ -112,6 +117,7 @@ POLICY_WORDS = {
     "stage_timeout_seconds": "longest time to download updates",
     "patch_timeout_seconds": "longest time to install updates",
     "reboot_timeout_seconds": "longest time until a rebooted host answers",
+    "reboot_warn_seconds": "a reboot that takes longer is told",
     "verify_timeout_seconds": "longest time until a rebooted host is healthy",
     "verify_stable_seconds": "how long it has to stay healthy before it gets VMs again",
     "clock_skew_seconds": "a host whose clock is off by more than this is not healthy",

@@ -26,5 +26,8 @@ def product_config(state: LabState, paths: LabPaths) -> str:
             "memory_bytes": state.spec.host_memory_bytes,
         }
         lines.append(f"      {host}: {{{', '.join(f'{key}: {value}' for key, value in facts.items())}}}")
-    lines += ["    rules: {}", "    policy: {verify_stable_seconds: 1, tick_seconds: 0.5}"]
+    lines += [
+        "    rules: {}",
+        "    policy: {verify_stable_seconds: 1, canary_soak_seconds: 0, tick_seconds: 0.5}",
+    ]
     return "\n".join(lines) + "\n"

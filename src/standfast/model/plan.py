@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from standfast.model.ids import HostId, VmId
 from standfast.model.moves import Prediction, Purpose
@@ -10,6 +11,13 @@ from standfast.model.policy import Policy
 from standfast.model.reasons import Reason
 
 SCHEMA_VERSION = 1
+
+
+class PlanKind(StrEnum):
+    """What a run is for."""
+
+    PATCH = "patch"
+    EVACUATE = "evacuate"  # one host emptied as fast as it goes, and left cordoned
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +46,32 @@ class HostStep:
     patch_seconds: float
     reboot_seconds: float
     verify_seconds: float
+    wave: int = 0
+    """Number of its wave, from 0; hosts of one wave are out together."""
+    p95_seconds: float = 0.0
+    """p95 of its whole turn, from the begin of its wave; 0: not predicted."""
 
     @property
     def seconds(self) -> float:
+        """p50 of its whole turn, from the begin of its wave."""
         return self.drain_seconds + self.patch_seconds + self.reboot_seconds + self.verify_seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Wave:
-    """Hosts that are out together. The first planner puts one host in each."""
+    """Hosts that are out together: capacity and rules hold with all of them counted out.
+
+    A host's `drain_seconds` is the time until it is empty while all of its wave are evacuated at once.
+    """
 
     hosts: tuple[HostStep, ...]
+    soak_seconds: float = 0.0
+    """How long all hosts of the wave have to stay well after its end before the next wave begins."""
+
+    @property
+    def seconds(self) -> float:
+        """p50 from its begin until its last host is done; the soak comes on top."""
+        return max((step.seconds for step in self.hosts), default=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +123,9 @@ class Plan:
     predicted_seconds: float
     predicted_p95_seconds: float
     policy: Policy
+    kind: PlanKind = PlanKind.PATCH
+    finish_by: float | None = None
+    """Unix seconds: no host starts whose predicted end (p95) is later."""
 
     @property
     def steps(self) -> tuple[HostStep, ...]:

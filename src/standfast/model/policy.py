@@ -14,6 +14,16 @@ class Policy:
     move_backoff_seconds: tuple[float, ...] = (30.0, 60.0, 120.0)
     move_timeout_floor_seconds: float = 300.0
     move_timeout_factor: float = 3.0
+    wave_hosts_max: int = 8
+    """Hosts out at once at most. 1: one after another."""
+    wave_hosts_fraction: float = 0.10
+    """Share of all hosts that may be out at once; two always may, as far as capacity allows."""
+    canary_hosts: int = 1
+    """Hosts of the first wave; the second is twice as wide at most. 0: full width at once."""
+    canary_soak_seconds: float = 600.0
+    """How long the first wave has to stay well before the second begins."""
+    failed_hosts_max: int = 0
+    """How many hosts may be held or failed without the whole run being held; none in the first wave."""
     moves_at_once: int = 4
     """Over the whole cluster; each host's own limits hold besides."""
     busy_timeout_seconds: float = 1800.0
@@ -26,6 +36,8 @@ class Policy:
     stage_timeout_seconds: float = 1800.0
     patch_timeout_seconds: float = 3600.0
     reboot_timeout_seconds: float = 1800.0
+    reboot_warn_seconds: float = 900.0
+    """A reboot that takes longer is told, and the operator's own command asked about the host."""
     verify_timeout_seconds: float = 600.0
     verify_stable_seconds: float = 120.0
     clock_skew_seconds: float = 5.0

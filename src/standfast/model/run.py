@@ -56,8 +56,13 @@ class Verb(StrEnum):
 
     PAUSE = "pause"
     RESUME = "resume"
+    REPLAN = "replan"
     CANCEL = "cancel"
     ABANDON = "abandon"
+    # About one host of the run.
+    SKIP = "skip"
+    RETRY = "retry"
+    RETURN = "return"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,10 @@ class HostRow:
     next_call_at: float = 0.0
     versions_before: tuple[tuple[str, str], ...] = ()
     versions_after: tuple[tuple[str, str], ...] = ()
+    asked: str = ""
+    """What an operator asked for that takes more than one step: `skip` or `return`."""
+    kernel_before: str = ""
+    """The kernel that ran before the reboot: a hint for whoever stands at the console."""
 
 
 class MoveState(StrEnum):
@@ -132,6 +141,8 @@ class CommandRow:
     at: float
     handled_at: float | None = None
     outcome: str = ""
+    host: HostId | None = None
+    """The host that it is about, where the verb is about one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ def make_plan(
         platform=snapshot.platform,
         created_at=now,
         basis=basis(snapshot, touched=done),
-        waves=tuple(Wave((step,)) for step in work.steps),
+        waves=tuple(Wave((replace(step, wave=number),)) for number, step in enumerate(work.steps)),
         rebalance=last,
         left_alone=_left_alone(board, sorted_out, refusals),
         refusals=(*sorted_out.refusals, *refusals),

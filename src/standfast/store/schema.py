@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Every schema this release can read or migrate, oldest first. Here so that opening a store that is up to
 date need not load Alembic."""
 
@@ -64,8 +64,8 @@ def _serial_table(name: str, *items: Any) -> Table:
     return Table(name, metadata, *items, sqlite_strict=True, sqlite_autoincrement=True)
 
 
-def _text(name: str, *, null: bool = False) -> Column[str]:
-    return Column(name, Words, nullable=null)
+def _text(name: str, *, null: bool = False, default: str | None = None) -> Column[str]:
+    return Column(name, Words, nullable=null, server_default=default)
 
 
 def _seconds(name: str, *, null: bool = False) -> Column[float]:
@@ -124,6 +124,8 @@ host = _table(
     _seconds("next_call_at"),
     _text("versions_before"),
     _text("versions_after"),
+    _text("asked", default=""),
+    _text("kernel_before", default=""),
 )
 
 move = _table(
@@ -182,6 +184,7 @@ command = _serial_table(
     _seconds("at"),
     _seconds("handled_at", null=True),
     _text("outcome"),
+    _text("host", null=True),
 )
 Index("command_of_run", command.c.run, command.c.handled_at)
 

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from store_samples import RUN, SECOND, plan
+from store_samples import NEXT, RUN, SECOND, plan
 
 from standfast.store import Lease, Store, engine, migrate
+from standfast.store.schema import REVISIONS
 
 
 @pytest.fixture
@@ -36,8 +37,8 @@ def next_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """This process is the next release, whose schema has one revision more, which rebuilds a table."""
     scripts = tmp_path / "scripts"
     shutil.copytree(migrate.SCRIPTS, scripts)
-    (scripts / "versions" / "r0002_second.py").write_text(SECOND)
+    (scripts / "versions" / "r0777_second.py").write_text(SECOND)
     monkeypatch.setattr(migrate, "SCRIPTS", scripts)
-    monkeypatch.setattr(engine, "HEAD", "0002")
-    monkeypatch.setattr(engine, "REVISIONS", ("0001", "0002"))
+    monkeypatch.setattr(engine, "HEAD", NEXT)
+    monkeypatch.setattr(engine, "REVISIONS", (*REVISIONS, NEXT))
     return scripts

@@ -9,6 +9,7 @@ from standfast.model.plan import Basis, Bounds, HostStep, LeftAlone, Plan, Plann
 from standfast.model.policy import Policy
 from standfast.model.reasons import Code, Reason
 from standfast.model.run import HostRow, MoveRow, MoveState
+from standfast.store.schema import HEAD
 
 ODD = 'two\nlines\t\'single\' "double" `back` \\ % _ ; -- 🐧 ẞ عربي {"json": [1]} \u2028 é'
 
@@ -29,11 +30,12 @@ SCAN = UpdateState(
 )
 HEALTH = Health("b0", True, frozenset({"br0", "eth0"}), frozenset({"/", "/var"}), frozenset({"default"}))
 
-SECOND = """
+NEXT = "0777"
+SECOND = f"""
 from alembic import op
 import sqlalchemy as sa
 
-revision, down_revision = "0002", "0001"
+revision, down_revision = "{NEXT}", "{HEAD}"
 
 
 def upgrade():

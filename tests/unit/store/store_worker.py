@@ -11,11 +11,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from store_samples import HOSTS, RUN, full_host, full_move, plan
+from store_samples import HOSTS, NEXT, RUN, full_host, full_move, plan
 
 from standfast.model.errors import StandfastError
 from standfast.model.ids import RunId
 from standfast.store import Change, NewEvent, PutHost, PutMove, Store, TakeJournal, engine, migrate, sqlite
+from standfast.store.schema import REVISIONS
 
 
 def start(task: str, store: Path, *words: str) -> subprocess.Popen[str]:
@@ -101,7 +102,7 @@ def migrates(path: Path) -> None:
         time.sleep(60)
 
     vars(migrate).update(SCRIPTS=Path(os.environ["STORE_SCRIPTS"]))
-    vars(engine).update(HEAD="0002", REVISIONS=("0001", "0002"))
+    vars(engine).update(HEAD=NEXT, REVISIONS=(*REVISIONS, NEXT))
     vars(sqlite).update(check_references=sleep)
     _wait()
     Store.open(path)

@@ -10,10 +10,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from store_samples import RUN, plan
+from store_samples import NEXT, RUN, plan
 from store_worker import go, start
 
 from standfast.store import Store
+from standfast.store.schema import HEAD
 
 KILLS = 8
 
@@ -78,7 +79,7 @@ def test_a_killed_migration_leaves_the_older_store(
     assert worker.stdout is not None
     assert worker.stdout.readline() == "migrated\n"
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as other:
-        assert other.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
+        assert other.execute("SELECT version_num FROM alembic_version").fetchone() == (HEAD,)
     worker.kill()
     worker.communicate()
 
@@ -86,7 +87,7 @@ def test_a_killed_migration_leaves_the_older_store(
     assert migrated.run(RUN).plan == plan()
     migrated.close()
     names = {file.name for file in path.parent.iterdir()}
-    assert names == {path.name, f"{path.name}.before-0002"}
+    assert names == {path.name, f"{path.name}.before-{NEXT}"}
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.02, 0.05, 0.1])
