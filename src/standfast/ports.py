@@ -85,6 +85,46 @@ class HostWork(Protocol):
         """Links, mounts, networks, failed units, clock: to compare before and after a boot."""
 
 
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A silence of ours that is in force. How long it lasts is by the monitoring's own clock, not by ours."""
+
+    id: str
+    ends_in_seconds: float
+    made: bool = False
+    """It was not there before this call."""
+
+
+class Silencer(Protocol):
+    """Monitoring that is told not to alert about one host while it is worked on.
+
+    A silence is a lease: it ends by itself unless it is renewed. It says which run and host it is for,
+    so that whoever takes over finds it. VMs on the host are not silenced.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def lease_seconds(self) -> float: ...
+
+    @property
+    def watched_alerts(self) -> tuple[str, ...]:
+        """Names of alerts that let no host begin while they fire."""
+
+    def find(self, host: HostId, run: RunId) -> Silence | None:
+        """Our silence of that host, if one is in force."""
+
+    def keep(self, host: HostId, run: RunId) -> Silence:
+        """Make it, or renew the one that is there, for a whole lease from now. Idempotent."""
+
+    def lift(self, host: HostId, run: RunId) -> None:
+        """End every silence of this run and host, and see that none is left. Idempotent."""
+
+    def firing(self) -> tuple[str, ...]:
+        """Watched alerts that fire now and are not silenced, each as words."""
+
+
 class Clock(Protocol):
     """Time, real or virtual."""
 
@@ -104,3 +144,4 @@ class Outside:
     work: HostWork
     clock: Clock
     names: Mapping[HostId, str]
+    silencers: tuple[Silencer, ...] = ()

@@ -1,0 +1,1 @@
+"""Somebody is told: notices made of a run's events, and who carries them (webhook, mail, a command)."""
