@@ -45,6 +45,14 @@ class Platform(Protocol):
     def cancel_move(self, order: MoveOrder) -> None:
         """Ask for the migration's end; the VM stays on its source. No error where none is running."""
 
+    def shutdown(self, vm: VmId, host: HostId, *, force: bool = False) -> None:
+        """Ask the guest to shut down cleanly (its agent, or ACPI) and return; with `force`, cut its power.
+        Idempotent. The end is seen in `observe`, where `Vm.state_reason` is the evidence."""
+
+    def start(self, vm: VmId, host: HostId) -> None:
+        """Boot a VM that is shut off on this host. Idempotent. Raises, and starts nothing, where it would
+        go on from saved state."""
+
     def close(self) -> None:
         """Let connections go. Migrations under way go on."""
 
@@ -52,8 +60,9 @@ class Platform(Protocol):
 class Fence(Protocol):
     """Keeping a host free of VMs, enforced by the host itself."""
 
-    def cordon(self, host: HostId, by: Fencing) -> None:
-        """Refuse starts and incoming moves on the host, across its reboot. Idempotent."""
+    def cordon(self, host: HostId, by: Fencing, *, admit: frozenset[VmId] = frozenset()) -> None:
+        """Refuse starts and incoming moves on the host, across its reboot. Idempotent. Boots (never from
+        saved state) of the VMs in `admit` are let through; the next call says anew which those are."""
 
     def uncordon(self, host: HostId, by: Fencing) -> None:
         """Take the cordon of this run back. Idempotent; another run's cordon is left and refused."""

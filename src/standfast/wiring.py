@@ -54,6 +54,12 @@ class _Named:
     def cancel_move(self, order: MoveOrder) -> None:
         self._platform.cancel_move(order)
 
+    def shutdown(self, vm: VmId, host: HostId, *, force: bool = False) -> None:
+        self._platform.shutdown(vm, host, force=force)
+
+    def start(self, vm: VmId, host: HostId) -> None:
+        self._platform.start(vm, host)
+
     def close(self) -> None:
         self._platform.close()
 

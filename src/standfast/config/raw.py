@@ -110,6 +110,7 @@ POLICY_WORDS = {
     "failed_hosts_max": "hosts that may be held or failed without the run being held; none in the first wave",
     "moves_at_once": "live migrations over the whole cluster; each host's own limits hold besides",
     "busy_timeout_seconds": "how long a VM that another job holds (a backup, a block copy) is waited for",
+    "shutdown_timeout_seconds": "how long a guest that was asked to shut down, with consent, is waited for",
     "auto_converge": "let the hypervisor slow a VM down that writes faster than it can be copied",
     "blackout_budget_seconds": "longest black-out that a move may have",
     "call_attempts": "how often a call to a host may fail before the host is held",

@@ -51,6 +51,7 @@ class Vm:
     host: HostId
     state: VmState
     memory_bytes: int
+    state_reason: str = ""  # how it came to this state, in the platform's word: booted, shutdown, crashed
     vcpus: int = 1
     cpu: Cpu | None = None
     machine_type: str = ""

@@ -9,6 +9,7 @@ from standfast.model.ids import HostId, VmId
 from standfast.model.moves import Prediction, Purpose
 from standfast.model.policy import Policy
 from standfast.model.reasons import Reason
+from standfast.model.unmovable import PlannedStop
 
 SCHEMA_VERSION = 1
 
@@ -50,6 +51,8 @@ class HostStep:
     """Number of its wave, from 0; hosts of one wave are out together."""
     p95_seconds: float = 0.0
     """p95 of its whole turn, from the begin of its wave; 0: not predicted."""
+    stops: tuple[PlannedStop, ...] = ()
+    """VMs that can't be moved: shut down and started again with consent, or held for."""
 
     @property
     def seconds(self) -> float:

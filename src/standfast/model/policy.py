@@ -28,6 +28,8 @@ class Policy:
     """Over the whole cluster; each host's own limits hold besides."""
     busy_timeout_seconds: float = 1800.0
     """How long a VM that another job holds (a backup, a block copy) is waited for during a drain."""
+    shutdown_timeout_seconds: float = 600.0
+    """How long a guest that was asked to shut down, with consent, is waited for."""
     auto_converge: bool = False
     blackout_budget_seconds: float = 2.0
     call_attempts: int = 5

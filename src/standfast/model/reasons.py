@@ -53,6 +53,8 @@ class Code(StrEnum):
     UNHEALTHY = "unhealthy"
     MOVE_FAILED = "move_failed"
     MOVE_TIMEOUT = "move_timeout"
+    VM_NOT_SHUT_DOWN = "vm_not_shut_down"  # asked, with consent, and still running
+    VM_NOT_STARTED = "vm_not_started"  # shut down by us, and can't be started again
     NOT_EMPTY = "not_empty"
     ACTION_FAILED = "action_failed"  # an outward call failed as often as it may
     UNKNOWN_PHASE = "unknown_phase"

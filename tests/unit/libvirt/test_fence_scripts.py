@@ -12,7 +12,7 @@ import pytest
 
 from standfast.model.errors import OutsideError, RefusedError, UsageError
 from standfast.model.hostwork import Setting
-from standfast.model.ids import HostId, RunId
+from standfast.model.ids import HostId, RunId, VmId
 from standfast.platforms.libvirt.fence import LibvirtFence, script
 from standfast.platforms.libvirt.surroundings import SCRIPT, parse_surroundings
 from standfast.ports import Fencing
@@ -73,10 +73,12 @@ BY = Fencing(RunId("01RUN"), 5)
 OTHER = Fencing(RunId("01OTHER"), 5)
 
 
-def hook(root: Path, *args: str) -> subprocess.CompletedProcess[str]:
+def hook(root: Path, *args: str, xml: str = "") -> subprocess.CompletedProcess[str]:
     path = root / "etc/libvirt/hooks/qemu.d/standfast"
     environment = {"STANDFAST_ROOT": str(root), "PATH": "/nowhere"}  # builtins alone must do
-    return subprocess.run([str(path), *args], capture_output=True, text=True, env=environment, check=False)
+    return subprocess.run(
+        [str(path), *args], input=xml, capture_output=True, text=True, env=environment, check=False
+    )
 
 
 def test_a_cordon_goes_up_once_and_comes_down(root: Path, fence: LibvirtFence) -> None:
@@ -216,3 +218,41 @@ def test_scripts_pass_shellcheck(text: str) -> None:
         ["shellcheck", "-s", "sh", "-"], input=text, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout
+
+
+GUEST = "0f9d3b0e-8f1c-4b1c-9d3c-111111111111"
+OTHER_GUEST = "0f9d3b0e-8f1c-4b1c-9d3c-222222222222"
+
+
+def domain(uuid: str) -> str:
+    """As libvirt hands it to a hook; what a user writes into metadata is no UUID of the domain."""
+    return (
+        f"<domain type='kvm'>\n  <name>db1</name>\n  <uuid>{uuid}</uuid>\n"
+        f"  <metadata><x:note xmlns:x='x:y'><uuid>{GUEST}</uuid></x:note></metadata>\n</domain>\n"
+    )
+
+
+@pytest.mark.parametrize("operation", ["prepare", "start"])
+def test_a_cordon_lets_the_vms_boot_that_it_admits_and_no_others(
+    root: Path, fence: LibvirtFence, operation: str
+) -> None:
+    fence.cordon(HOST, BY, admit=frozenset({VmId(GUEST)}))
+    assert hook(root, "db1", operation, "begin", "-", xml=domain(GUEST)).returncode == 0
+    refused = hook(root, "db1", operation, "begin", "-", xml=domain(OTHER_GUEST))
+    assert refused.returncode == 1
+    assert "cordoned by run 01RUN" in refused.stderr
+
+
+@pytest.mark.parametrize("operation", ["restore", "migrate"])
+def test_an_admitted_vm_is_neither_restored_nor_let_in(
+    root: Path, fence: LibvirtFence, operation: str
+) -> None:
+    fence.cordon(HOST, BY, admit=frozenset({VmId(GUEST)}))
+    assert hook(root, "db1", operation, "begin", "-", xml=domain(GUEST)).returncode == 1
+
+
+def test_the_next_cordon_says_anew_who_is_admitted(root: Path, fence: LibvirtFence) -> None:
+    fence.cordon(HOST, BY, admit=frozenset({VmId(GUEST), VmId(OTHER_GUEST)}))
+    assert hook(root, "db2", "start", "begin", "-", xml=domain(OTHER_GUEST)).returncode == 0
+    fence.cordon(HOST, BY)
+    assert hook(root, "db2", "start", "begin", "-", xml=domain(OTHER_GUEST)).returncode == 1

@@ -104,3 +104,30 @@ def test_a_good_move_is_no_violation() -> None:
     wait(world, move(world, "vm01", "host2"))
     wait(world, move(world, "vm02", "host4", "m2"))
     assert found(world) == []
+
+
+def test_a_shutdown_that_nobody_agreed_to() -> None:
+    world = SimWorld()
+    vm = world.vm_id("vm01")
+    world.platform.shutdown(vm, world.host_id("host1"))
+    assert found(world) == ["vm01 was told to shut down, and nobody agreed to that"]
+
+
+def test_a_power_cut_where_only_a_clean_shutdown_was_agreed_to() -> None:
+    world = SimWorld()
+    vm = world.vm_id("vm01")
+    world.agree(vm)
+    world.platform.shutdown(vm, world.host_id("host1"), force=True)
+    assert found(world) == ["the power of vm01 was cut, and nobody agreed to that"]
+
+
+def test_a_vm_that_was_shut_down_and_not_started_again() -> None:
+    world = SimWorld()
+    vm, host = world.vm_id("vm01"), world.host_id("host1")
+    world.agree(vm)
+    world.platform.shutdown(vm, host)
+    world.clock.sleep(60.0)
+    assert list(world.not_given_back) == ["vm01 was shut down and does not run"]
+    world.platform.start(vm, host)
+    assert list(world.not_given_back) == []
+    assert found(world) == []

@@ -21,6 +21,12 @@ from standfast.platforms.libvirt.storage import disk_of
 
 RUNNING, BLOCKED, PAUSED, SHUTDOWN, SHUTOFF, CRASHED, PMSUSPENDED = 1, 2, 3, 4, 5, 6, 7
 """virDomainState."""
+REASONS = {
+    RUNNING: {1: "booted", 2: "migrated", 3: "restored", 4: "from_snapshot", 5: "unpaused"},
+    SHUTOFF: {1: "shutdown", 2: "destroyed", 3: "crashed", 4: "migrated", 5: "saved", 6: "failed"},
+}
+"""virDomainRunningReason and virDomainShutoffReason, as far as they tell something. After a boot of the host
+libvirt no longer knows why a VM was shut off."""
 PAUSED_FOR_MIGRATION = frozenset({2, 11, 12})
 """virDomainPausedReason: MIGRATION, STARTING_UP, POSTCOPY."""
 
@@ -163,6 +169,7 @@ def _vm(
         host=half.seen.id,
         state=_state(half, flight),
         memory_bytes=definition.memory_bytes,
+        state_reason=REASONS.get(half.domain.state, {}).get(half.domain.reason, ""),
         vcpus=definition.vcpus,
         cpu=half.domain.cpu,
         machine_type=definition.machine,

@@ -1,9 +1,11 @@
-# Arguments: up|down RUN EPOCH. Standard input (up only): the hook to be installed.
+# Arguments: up|down RUN EPOCH [UUID…]. Standard input (up only): the hook to be installed. The UUIDs are those
+# of VMs that may boot all the same.
 # Answers one line, `word text`: done, other (whose cordon is there), epoch (the higher one), hook (what failed).
 set -u
 LC_ALL=C
 export LC_ALL
 action=$1 run=$2 epoch=$3
+shift 3
 root=${STANDFAST_ROOT:-}
 state=$root/var/lib/standfast
 hooks=$root/etc/libvirt/hooks/qemu.d
@@ -60,7 +62,10 @@ case $action in
 up)
     install_hook || { echo "hook it can't be installed in $hooks"; exit 0; }
     load_hook || { echo "hook libvirt can't be told to reload"; exit 0; }
-    printf 'run=%s\nepoch=%s\nat=%s\n' "$run" "$epoch" "$(date +%s)" | write "$state/cordon" || exit 1
+    {
+        printf 'run=%s\nepoch=%s\nat=%s\n' "$run" "$epoch" "$(date +%s)"
+        for vm in "$@"; do printf 'admit=%s\n' "$vm"; done
+    } | write "$state/cordon" || exit 1
     [ "$(field "$state/cordon" run)" = "$run" ] || exit 1
     ;;
 down)

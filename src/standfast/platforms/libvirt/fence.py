@@ -3,6 +3,8 @@
 The flag `/var/lib/standfast/cordon` outlives the host's reboot, so that VMs with autostart do not come up on
 a host that nobody has looked at yet. The hook refuses `prepare`, `start`, `restore` and an incoming
 `migrate`; it never refuses what belongs to a VM that runs already. Source: https://libvirt.org/hooks.html.
+VMs that the flag names as admitted (those that a run has shut down and owes a start) may boot, and nothing
+else: neither be restored from saved state nor arrive.
 libvirt looks for hooks only when it starts or reloads, so one that is new is followed by `systemctl reload`,
 which reads configuration again and touches no guest and no job.
 
@@ -19,7 +21,7 @@ from importlib.resources import files
 
 from standfast.model.errors import OutsideError, RefusedError, StandfastError, UsageError
 from standfast.model.hostwork import Setting
-from standfast.model.ids import HostId
+from standfast.model.ids import HostId, VmId
 from standfast.platforms.libvirt.surroundings import SCRIPT, Surroundings, parse_surroundings
 from standfast.ports import Fencing
 from standfast.transports.ssh import SshTarget
@@ -54,12 +56,12 @@ class LibvirtFence:
         self._targets = targets
         self._name_of = name_of
 
-    def cordon(self, host: HostId, by: Fencing) -> None:
+    def cordon(self, host: HostId, by: Fencing, *, admit: frozenset[VmId] = frozenset()) -> None:
         """See `ports.Fence`. Installs the hook where it is missing or old, raises the flag and reads it back.
 
         Raises RefusedError (`cordoned_by_other`, `stale_epoch`), OutsideError, UnreachableError, AuthError.
         """
-        self._call(host, "up", by, script("hook.sh"))
+        self._call(host, "up", by, script("hook.sh"), *sorted(admit))
 
     def uncordon(self, host: HostId, by: Fencing) -> None:
         """See `ports.Fence`. Raises as `cordon` does."""
@@ -95,11 +97,10 @@ class LibvirtFence:
             return ()
         return done.stdout.splitlines()
 
-    def _call(self, host: HostId, action: str, by: Fencing, hook: str | None) -> None:
+    def _call(self, host: HostId, action: str, by: Fencing, hook: str | None, *admit: VmId) -> None:
         name, target = self._target(host)
-        done = target.run(
-            script("cordon.sh"), action, by.run, str(by.epoch), input=hook, timeout_seconds=CALL_SECONDS
-        )
+        arguments = (action, by.run, str(by.epoch), *admit)
+        done = target.run(script("cordon.sh"), *arguments, input=hook, timeout_seconds=CALL_SECONDS)
         word, _, text = done.stdout.strip().rpartition("\n")[2].partition(" ")
         if done.exit_code == 0 and word == "done":
             return

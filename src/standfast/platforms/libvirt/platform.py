@@ -15,7 +15,7 @@ from standfast.model.errors import StandfastError, UnreachableError, UsageError
 from standfast.model.ids import HostId, VmId
 from standfast.model.moves import MoveOrder, MoveOutcome
 from standfast.model.reasons import Code, Reason
-from standfast.platforms.libvirt import checks, moves
+from standfast.platforms.libvirt import checks, moves, power
 from standfast.platforms.libvirt.assemble import HostSeen, Leftover, assemble
 from standfast.platforms.libvirt.dirty import DirtyRates
 from standfast.platforms.libvirt.events import EventLog, Interruption
@@ -249,6 +249,23 @@ class LibvirtPlatform:
     def cancel_move(self, order: MoveOrder) -> None:
         """See `ports.Platform`."""
         self._moves.cancel(order)
+
+    def shutdown(self, vm: VmId, host: HostId, *, force: bool = False) -> None:
+        """See `ports.Platform`. With the guest's agent where it has one, else by ACPI."""
+        self._power(host, lambda connection, name: power.shutdown(connection, name, vm, force=force))
+
+    def start(self, vm: VmId, host: HostId) -> None:
+        """See `ports.Platform`."""
+        self._power(host, lambda connection, name: power.start(connection, name, vm))
+
+    def _power(self, host: HostId, act: Callable[[Any, str], None]) -> None:
+        """On a line of its own: an agent that does not answer holds up nobody's looking."""
+        end = self._end(host)
+        line = Line(end.name, end.uri)
+        try:
+            line.call(lambda connection: act(connection, end.name), power.CALL_SECONDS)
+        finally:
+            line.close()
 
     def set_autostart(self, vm: VmId, host: HostId, *, on: bool) -> None:
         """Set the flag of a VM on that host. Raises StandfastError."""

@@ -12,7 +12,7 @@ from standfast.model.hostwork import Health, HostFacts, Setting, UpdateState, Wo
 from standfast.model.ids import HostId, VmId
 from standfast.model.moves import MoveOrder, MoveOutcome, OutcomeKind
 from standfast.model.reasons import Code, Reason
-from standfast.platforms.simulated import flights, guard
+from standfast.platforms.simulated import flights, guard, power
 from standfast.platforms.simulated.held import Held
 from standfast.platforms.simulated.motion import advance, new_flight
 from standfast.platforms.simulated.state import CallFault, State
@@ -100,6 +100,14 @@ class SimPlatform(_Facet):
             if vm is not None and vm.flight is not None and vm.flight.order == order.id:
                 flights.end(state, vm, "cancelled")
 
+    def shutdown(self, vm: VmId, host: HostId, *, force: bool = False) -> None:
+        with self._call("shutdown", host, write=True) as state:
+            power.shutdown(state, vm, host, force=force)
+
+    def start(self, vm: VmId, host: HostId) -> None:
+        with self._call("start", host, write=True) as state:
+            power.start(state, vm, host)
+
     def close(self) -> None:
         """Nothing to let go."""
 
@@ -131,9 +139,9 @@ def _against(state: State, vm_id: VmId, target: HostId) -> Iterator[Reason]:
 class SimFence(_Facet):
     """`ports.Fence`."""
 
-    def cordon(self, host: HostId, by: Fencing) -> None:
+    def cordon(self, host: HostId, by: Fencing, *, admit: frozenset[VmId] = frozenset()) -> None:
         with self._call("cordon", host, write=True) as state:
-            guard.cordon(state, host, by.run, by.epoch)
+            guard.cordon(state, host, by.run, by.epoch, admit)
 
     def uncordon(self, host: HostId, by: Fencing) -> None:
         with self._call("uncordon", host, write=True) as state:

@@ -43,6 +43,23 @@ class Faults:
         with self._held.open() as state:
             state.vms[vm].never_converges = never
 
+    def agree(self, vm: VmId, *, forced: bool = False) -> None:
+        """The VM's owner agrees to a shutdown around its host's reboot, and with `forced` to a power cut."""
+        with self._held.open() as state:
+            state.vms[vm].may_stop = "forced" if forced else "clean"
+
+    def shutdown_takes(self, vm: VmId, seconds: float | None) -> None:
+        """From now on the guest's shutdowns take that long; None: it doesn't heed them."""
+        with self._held.open() as state:
+            about = state.vms[vm]
+            about.never_shuts_down = seconds is None
+            about.shutdown_seconds = about.shutdown_seconds if seconds is None else seconds
+
+    def fail_starts(self, vm: VmId, times: int = 1) -> None:
+        """The next starts of the VM fail."""
+        with self._held.open() as state:
+            state.vms[vm].fail_starts = times
+
     def fail_work(self, host: HostId, kind: WorkKind, times: int = 1) -> None:
         """The next units of that kind fail at their end; a failed reboot leaves the host up."""
         with self._held.open() as state:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from standfast.model.errors import WorkRefusedError
 from standfast.model.hostwork import Health, HostFacts, UpdateState, WorkKind, WorkOrder, WorkPhase, WorkState
-from standfast.model.ids import HostId
+from standfast.model.ids import HostId, VmId
 from standfast.platforms.simulated import judge
 from standfast.platforms.simulated.state import SimHost, SimWork, State
 
@@ -76,7 +76,7 @@ def _refusal(state: State, host: SimHost, order: WorkOrder) -> str:
     return f"{len(names)} active VMs: {', '.join(names)}" if names else ""
 
 
-def cordon(state: State, host: HostId, run: str, epoch: int) -> None:
+def cordon(state: State, host: HostId, run: str, epoch: int, admit: frozenset[VmId] = frozenset()) -> None:
     """Raises WorkRefusedError where another run, or somebody, has cordoned the host."""
     about = state.hosts[host]
     check_epoch(about, epoch)
@@ -84,7 +84,7 @@ def cordon(state: State, host: HostId, run: str, epoch: int) -> None:
         raise WorkRefusedError("cordon_of_other", f"cordoned by {about.cordoned_by}", where=about.base.name)
     if not about.cordoned_by:
         state.note(f"{about.base.name} is cordoned")
-    about.cordoned_by = run
+    about.cordoned_by, about.admitted = run, sorted(admit)
 
 
 def uncordon(state: State, host: HostId, run: str, epoch: int) -> None:
@@ -95,7 +95,7 @@ def uncordon(state: State, host: HostId, run: str, epoch: int) -> None:
         raise WorkRefusedError("cordon_of_other", f"cordoned by {about.cordoned_by}", where=about.base.name)
     if about.cordoned_by:
         state.note(f"{about.base.name} is uncordoned")
-    about.cordoned_by = ""
+    about.cordoned_by, about.admitted = "", []
 
 
 def facts(state: State, host: SimHost) -> HostFacts:

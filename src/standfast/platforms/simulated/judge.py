@@ -38,7 +38,7 @@ def reboot_began(state: State, host: HostId) -> None:
 def arrived(state: State, vm: SimVm, host: HostId) -> None:
     """A VM begins to run on a host, or to be received by it."""
     about = state.hosts[host]
-    if about.cordoned_by:
+    if about.cordoned_by and vm.base.id not in about.admitted:
         violation(
             state, f"{vm.base.name} came to {about.base.name}, which is cordoned by {about.cordoned_by}"
         )
@@ -81,12 +81,25 @@ def went_dark(state: State, vm: SimVm, seconds: float) -> None:
         state.note(f"{vm.base.name} was dark for {seconds:.3f} s, above its budget of {budget:.3f} s")
 
 
+def stop_ordered(state: State, vm: SimVm, *, force: bool) -> None:
+    """A VM is told to stop: only with its owner's consent, and its power is cut only with consent to that."""
+    if not vm.may_stop:
+        violation(state, f"{vm.base.name} was told to shut down, and nobody agreed to that")
+    elif force and vm.may_stop != "forced":
+        violation(state, f"the power of {vm.base.name} was cut, and nobody agreed to that")
+
+
 def not_given_back(state: State) -> tuple[str, ...]:
-    """Cordons and settings that are not as they were when the world began; for the end of a run."""
+    """Cordons, settings and stopped VMs that are not as before; for the end of a run."""
     found = [
         f"{host.base.name} is still cordoned by {host.cordoned_by}"
         for host in state.hosts.values()
         if host.cordoned_by
+    ]
+    found += [
+        f"{vm.base.name} was shut down and does not run"
+        for vm in state.vms.values()
+        if vm.stopped_by_order and vm.state is not VmState.RUNNING
     ]
     return (*found, *(text for host in state.hosts.values() for text in _settings(host)))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from standfast.model.cluster import VmState
 from standfast.model.hostwork import RebootSign, WorkKind, WorkPhase
 from standfast.model.ids import HostId, VmId
-from standfast.platforms.simulated import flights, judge
+from standfast.platforms.simulated import flights, judge, power
 from standfast.platforms.simulated.spec import boot_id
 from standfast.platforms.simulated.state import ByHand, Deed, SimFlight, SimHost, SimWork, State
 
@@ -21,7 +21,7 @@ def advance(state: State, to: float) -> None:
         ends = [
             at for vm in vms if (at := flights.next_at(state, vm, speed.get(vm.base.id, 0.0))) is not None
         ]
-        at = min([*ends, *_host_times(state), *(deed.at for deed in state.by_hand)], default=to)
+        at = min([*ends, *_due_times(state)], default=to)
         step = min(max(at, state.now), to)
         flights.progress(vms, speed, step - state.now)
         state.now = max(state.now, step)
@@ -31,6 +31,7 @@ def advance(state: State, to: float) -> None:
             due = flights.next_at(state, vm, speed.get(vm.base.id, 0.0)) if vm.flight else None
             if due is not None and due <= state.now + 1e-9:
                 flights.leg_ended(state, vm, speed.get(vm.base.id, 0.0))
+        power.guests(state)
         _hosts(state)
         for deed in sorted(
             (deed for deed in state.by_hand if deed.at <= state.now), key=lambda deed: deed.at
@@ -42,8 +43,11 @@ def advance(state: State, to: float) -> None:
 
 
 def _due(state: State) -> bool:
-    times = [*_host_times(state), *(deed.at for deed in state.by_hand)]
-    return any(at <= state.now for at in times)
+    return any(at <= state.now for at in _due_times(state))
+
+
+def _due_times(state: State) -> list[float]:
+    return [*_host_times(state), *power.times(state), *(deed.at for deed in state.by_hand)]
 
 
 def _host_times(state: State) -> list[float]:
@@ -92,7 +96,7 @@ def _goes_down(state: State, host: SimHost) -> None:
         flights.end(state, vm, f"{host.base.name} went down")
     for vm in state.residents(host.base.id):
         flights.end(state, vm, f"{host.base.name} went down")
-        state.place(vm, vm.host, VmState.SHUT_OFF)
+        power.off(state, vm, "crashed")
         judge.vm_lost(state, vm, f"{host.base.name} was rebooted")
     for work in host.works.values():
         if work.phase is WorkPhase.RUNNING:
@@ -128,14 +132,13 @@ def do_by_hand(state: State, deed: ByHand) -> None:
     refused = bool(host.cordoned_by) and not deed.forced
     if deed.deed is Deed.STOP:
         flights.end(state, vm, "stopped by hand")
-        state.place(vm, vm.host, VmState.SHUT_OFF)
+        power.off(state, vm, "destroyed")
     elif refused or not host.up:
         state.note(f"{deed.deed} of {vm.base.name} on {host.base.name} by hand was refused")
         return
     elif deed.deed is Deed.START:
         if vm.state is VmState.SHUT_OFF:
-            state.place(vm, deed.host, VmState.RUNNING)
-            judge.arrived(state, vm, deed.host)
+            power.boot(state, vm, deed.host)
     elif vm.state is VmState.RUNNING and vm.flight is None and vm.host != deed.host:
         flights.begin(state, vm, new_flight(state, deed.vm, deed.host))
     state.note(f"{deed.deed} of {vm.base.name} by hand ({host.base.name})")

@@ -40,7 +40,7 @@ class SimSpec:
 
     VM 0 is the large one, alone on host 0; the others go round the other hosts. Hosts and VMs are named by
     their index here: `anti_affinity` groups VMs, `pins` are (VM, hosts), `compliant` hosts have nothing
-    pending.
+    pending, VMs of `local_disks` can't be moved.
     """
 
     hosts: int = 4
@@ -63,6 +63,8 @@ class SimSpec:
     memory_ceiling: float = 0.90
     reserve_hosts: int = 1
     compliant: tuple[int, ...] = ()
+    local_disks: tuple[int, ...] = ()
+    """VMs whose disk is on their host alone."""
     packages: tuple[PendingUpdate, ...] = PACKAGES
     settings: tuple[tuple[str, str, str], ...] = ()
     """(name, value, value while worked on), on every host."""
@@ -156,7 +158,7 @@ def from_snapshot(
         vms=vms,
     )
     for sim in vms.values():
-        state.place(sim, sim.host, sim.state)
+        state.place(sim, sim.host, sim.state, sim.base.state_reason)
     return state
 
 
@@ -196,7 +198,13 @@ def _vm(spec: SimSpec, index: int, hosts: list[Host], rng: random.Random) -> Vm:
         state=VmState.RUNNING,
         memory_bytes=spec.large_vm_memory_bytes if index == 0 else spec.vm_memory_bytes,
         machine_type="pc-q35-7.2",
-        disks=(Disk(f"/srv/shared/vm{index + 1:0{width}}.qcow2", shared=True, target="vda"),),
+        disks=(_disk(spec, index, f"vm{index + 1:0{width}}.qcow2"),),
         networks=("default",),
         dirty_bytes_per_second=float(rate),
     )
+
+
+def _disk(spec: SimSpec, index: int, file: str) -> Disk:
+    if index in spec.local_disks:
+        return Disk(f"/var/lib/images/{file}", shared=False, target="vda")
+    return Disk(f"/srv/shared/{file}", shared=True, target="vda")

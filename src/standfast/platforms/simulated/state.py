@@ -58,6 +58,17 @@ class SimVm:
     fail_moves: int = 0
     stall_moves: int = 0
     never_converges: bool = False
+    shutdown_seconds: float = 20.0
+    """From the order until the guest is off."""
+    never_shuts_down: bool = False
+    fail_starts: int = 0
+    may_stop: str = ""
+    """What its owner agreed to: `clean` shutdown, `forced` besides; empty: nothing."""
+    off_at: float | None = None
+    """When a shutdown that is under way ends."""
+    reason: str = ""
+    """How it came to its state."""
+    stopped_by_order: bool = False
     darkest_seconds: float = 0.0
     """The longest black-out that it has had."""
 
@@ -114,6 +125,8 @@ class SimHost:
     down_at: float | None = None
     back_at: float | None = None
     cordoned_by: str = ""
+    admitted: list[VmId] = field(default_factory=list)
+    """VMs that the cordon lets boot."""
     epoch: int = 0
     pending: tuple[PendingUpdate, ...] = ()
     reboot_signs: tuple[RebootSign, ...] = ()
@@ -190,6 +203,8 @@ class State:
     violations: list[str] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
     in_flight: list[VmId] = field(default_factory=list)
+    stopping: list[VmId] = field(default_factory=list)
+    """VMs whose guests are shutting down."""
     placement: int = 0
     """Counts every change of where a VM is, of its state or its flight."""
     version: int = STATE_VERSION
@@ -217,8 +232,9 @@ class State:
         """VMs on their way to that host."""
         return [self.vms[vm] for vm in self.hosts[host].bound]
 
-    def place(self, vm: SimVm, host: HostId, state: VmState) -> None:
+    def place(self, vm: SimVm, host: HostId, state: VmState, reason: str = "") -> None:
         """The VM is on that host now, in that state."""
+        vm.reason = reason
         if vm.base.id in self.hosts[vm.host].here:
             self.hosts[vm.host].here.remove(vm.base.id)
         vm.host, vm.state = host, state

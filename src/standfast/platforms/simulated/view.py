@@ -61,10 +61,10 @@ class View:
     def _vm(self, state: State, vm: SimVm, rate: float) -> Vm:
         if vm.flight is not None:
             return replace(vm.base, host=vm.host, state=vm.state, flight=_flight(state, vm, rate))
-        key = (vm.host, vm.state)
+        key = (vm.host, vm.state, vm.reason)
         known = self._vms.get(vm.base.id)
         if known is None or known[0] != key:
-            known = (key, replace(vm.base, host=vm.host, state=vm.state, flight=None))
+            known = (key, replace(vm.base, host=vm.host, state=vm.state, state_reason=vm.reason, flight=None))
             self._vms[vm.base.id] = known
         return known[1]
 
