@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -63,9 +64,9 @@ def test_from_plan_to_report(first_run: tuple[Place, Printed, Printed]) -> None:
     )
     assert applied.err.endswith("{time} The run is completed: 3 of 3 hosts done.\n")
     assert applied.out.startswith("Run {run} on cluster play: completed in ")
-    assert "3 of 3 hosts done; 4 VMs moved in " in applied.out
-    assert applied.out.count("; rebooted, boot ") == 3
-    assert applied.out.count("updates pending 2 -> 0") == 3
+    assert "\nAll 3 hosts of play are patched and rebooted.\n4 VMs were moved live in " in applied.out
+    assert len(re.findall(r"^  host\d  done  .*[0-9a-f]{8} -> [0-9a-f]{8}", applied.out, re.MULTILINE)) == 3
+    assert applied.out.count("  2 -> 0  ") == 3
     assert "STILL CHANGED" not in applied.out
     again = place.run("run", "report")
     assert (again.out, again.code) == (applied.out, 0)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from standfast.model.errors import StandfastError
-from standfast.report.plain import cell, visible
+from standfast.report.plain import table, visible
+
+__all__ = ["interactive", "plural", "say", "show", "show_error", "show_json", "table"]
 
 
 def say(text: str) -> None:
@@ -34,16 +35,6 @@ def show_error(error: StandfastError, *, as_json: bool) -> None:
         show_json(error.as_dict())
     else:
         say(f"standfast: {visible(str(error))}")
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns parted by two spaces; no box, so that it can be cut and grepped."""
-    lines = [[cell(each) for each in row] for row in (head, *rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    return "\n".join(
-        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
 
 
 def plural(number: int, word: str, many: str = "") -> str:

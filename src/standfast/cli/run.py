@@ -1,4 +1,4 @@
-"""`run list | show | watch | pause | resume | cancel | abandon | report`."""
+"""`run list | show | watch | report | pause | resume | cancel | abandon`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from standfast.cli.out import say, show, show_json, table
+from standfast.cli.report import report
 from standfast.cli.session import Session, verb
 
 if TYPE_CHECKING:
@@ -110,20 +111,7 @@ def watch(session: Session, run: str, output: str | None, until_held: bool) -> i
     return code
 
 
-@run.add_command
-@verb(name="report")
-@RUN
-def report(session: Session, run: str) -> None:
-    """Tell a run: hosts, versions, moves, times, and what is still changed."""
-    from standfast.report.facts import report_dict
-    from standfast.report.words import report_text
-
-    found = session.store.run(session.store.find_run(run))
-    events = session.store.events(found.id)
-    if session.json:
-        show_json(report_dict(found, events))
-    else:
-        show(report_text(found, events))
+run.add_command(report)
 
 
 def _say_to(session: Session, run: str, word: str, then: str) -> None:

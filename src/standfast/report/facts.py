@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
 from standfast.model.hostwork import UpdateState
-from standfast.model.run import EventRow, HostRow, JournalRow, MoveRow, MoveState, Phase, Run
+from standfast.model.run import EventRow, HostRow, Run
+from standfast.report.borrowed import borrowed
+from standfast.report.flights import move_dicts, totals
+from standfast.report.story import summary, title
+from standfast.report.trouble import trouble, waits
+from standfast.report.turns import seconds_by_phase, timelines
 
 
 def report_dict(run: Run, events: Sequence[EventRow]) -> dict[str, Any]:
     """The whole run. A number is None where nobody has measured it (yet)."""
-    names = _names(run)
-    return {
+    names = host_names(run)
+    until = recorded_until(run, events)
+    turns = timelines(run.hosts, events, run.created_at, until)
+    rows = sorted(run.hosts, key=lambda row: row.position)
+    moves = move_dicts(run, events, names)
+    report: dict[str, Any] = {
         "run": str(run.id),
         "cluster": run.cluster,
         "platform": run.plan.platform,
@@ -23,34 +31,50 @@ def report_dict(run: Run, events: Sequence[EventRow]) -> dict[str, Any]:
         "plan_digest": run.plan_digest,
         "created_at": run.created_at,
         "ended_at": run.ended_at,
+        "recorded_until": until,
         "seconds": None if run.ended_at is None else run.ended_at - run.created_at,
         "predicted_seconds": run.plan.predicted_seconds,
-        "hosts": [
-            _host(row, events, run.ended_at) for row in sorted(run.hosts, key=lambda row: row.position)
+        "predicted_p95_seconds": run.plan.predicted_p95_seconds,
+        "blackout_budget_seconds": run.plan.policy.blackout_budget_seconds,
+        "hosts": [_host(row, turns[str(row.host)]) for row in rows],
+        "left_alone": [
+            {"name": alone.name, "reason": None if alone.reason is None else str(alone.reason)}
+            for alone in run.plan.left_alone
         ],
-        "moves": [_move(move, names) for move in run.moves],
-        "totals": _totals(run.moves),
-        "given_back": [_borrowed(entry, names) for entry in run.journal if entry.given_back_at is not None],
-        "still_changed": [_borrowed(entry, names) for entry in run.journal if entry.given_back_at is None],
+        "moves": moves,
+        "totals": totals(moves),
+        "trouble": trouble(events, names),
+        "waits": waits(rows, turns, moves),
+        "given_back": [borrowed(entry, names) for entry in run.journal if entry.given_back_at is not None],
+        "still_changed": [borrowed(entry, names) for entry in run.journal if entry.given_back_at is None],
         "commands": [
-            {"at": event.at, "actor": event.actor, "text": event.text}
+            {"at": event.at, "actor": event.actor, "verb": event.data.get("verb"), "text": event.text}
             for event in events
             if event.actor != "standfast" and event.kind != "run_created"
         ],
     }
+    return {"title": title(report), "summary": summary(report)} | report
 
 
-def _names(run: Run) -> dict[str, str]:
+def host_names(run: Run) -> dict[str, str]:
     """Host names by id: hosts of the run, and those it left alone."""
     names = {str(row.host): row.name for row in run.hosts}
     return {str(alone.host): alone.name for alone in run.plan.left_alone} | names
 
 
-def _host(row: HostRow, events: Sequence[EventRow], ended_at: float | None) -> dict[str, Any]:
+def recorded_until(run: Run, events: Sequence[EventRow]) -> float:
+    """The run's end; where it has none yet, the last thing on record."""
+    last = max((event.at for event in events), default=run.created_at)
+    return last if run.ended_at is None else run.ended_at
+
+
+def _host(row: HostRow, timeline: list[dict[str, Any]]) -> dict[str, Any]:
+    spans = seconds_by_phase(timeline)
     return {
         "name": row.name,
         "id": str(row.host),
         "phase": str(row.phase),
+        "held_phase": str(row.held_phase),
         "reason": None if row.reason is None else str(row.reason),
         "attempts": row.attempt,
         "boot_id_before": row.boot_id_before,
@@ -59,7 +83,9 @@ def _host(row: HostRow, events: Sequence[EventRow], ended_at: float | None) -> d
         "pending_before": _pending(row.scan_before),
         "pending_after": _pending(row.scan_after),
         "versions": _versions(row),
-        "phases": _phases(row, events, ended_at),
+        "seconds": round(sum(spans.values()), 3) if spans else None,
+        "phases": [{"phase": phase, "seconds": seconds} for phase, seconds in spans.items()],
+        "timeline": timeline,
     }
 
 
@@ -75,67 +101,3 @@ def _versions(row: HostRow) -> list[dict[str, str]]:
         for package in sorted(before.keys() | after.keys())
         if before.get(package) != after.get(package)
     ]
-
-
-def _phases(row: HostRow, events: Sequence[EventRow], ended_at: float | None) -> list[dict[str, Any]]:
-    """Seconds in each phase after `planned`, in the order in which they were entered first."""
-    spans: defaultdict[str, float] = defaultdict(float)
-    phase, since = str(Phase.PLANNED), None
-    turns = [
-        event for event in events if event.host == row.host and "to" in event.data and "from" in event.data
-    ]
-    for event in turns:
-        if since is not None:
-            spans[phase] += event.at - since
-        phase, since = str(event.data["to"]), event.at
-    if since is not None and ended_at is not None and phase not in (Phase.DONE, Phase.SKIPPED):
-        spans[phase] += max(0.0, ended_at - since)
-    return [{"phase": phase, "seconds": round(seconds, 3)} for phase, seconds in spans.items()]
-
-
-def _move(move: MoveRow, names: dict[str, str]) -> dict[str, Any]:
-    record = move.record
-    return {
-        "vm": move.vm_name,
-        "vm_id": str(move.vm),
-        "source": names.get(str(move.source), str(move.source)),
-        "target": names.get(str(move.target), str(move.target)),
-        "purpose": str(move.purpose),
-        "attempt": move.attempt,
-        "state": str(move.state),
-        "reason": None if move.reason is None else str(move.reason),
-        "started_at": move.started_at,
-        "seconds": None if move.ended_at is None else round(move.ended_at - move.started_at, 3),
-        "brownout_seconds": record.brownout_seconds if record else None,
-        "blackout_seconds": record.blackout_seconds if record else None,
-        "wire_bytes": record.wire_bytes if record else None,
-        "rounds": record.rounds if record else None,
-        "evidence": record.evidence if record else "none",
-        "predicted_brownout_seconds": move.predicted.brownout_seconds,
-        "predicted_blackout_seconds": move.predicted.blackout_seconds,
-    }
-
-
-def _totals(moves: Sequence[MoveRow]) -> dict[str, Any]:
-    done = [move for move in moves if move.state is MoveState.DONE]
-    records = [move.record for move in done if move.record is not None]
-    dark = [record.blackout_seconds for record in records if record.blackout_seconds is not None]
-    sent = [record.wire_bytes for record in records if record.wire_bytes is not None]
-    return {
-        "moves": len(done),
-        "moves_failed": sum(move.state is MoveState.FAILED for move in moves),
-        "vms_moved": len({move.vm for move in done}),
-        "longest_blackout_seconds": max(dark, default=None),
-        "wire_bytes": sum(sent),
-    }
-
-
-def _borrowed(entry: JournalRow, names: dict[str, str]) -> dict[str, Any]:
-    return {
-        "host": names.get(str(entry.host), str(entry.host)),
-        "kind": entry.kind,
-        "name": entry.name,
-        "before": entry.before,
-        "taken_at": entry.taken_at,
-        "given_back_at": entry.given_back_at,
-    }

@@ -1,4 +1,4 @@
-"""A run for a reader: one screen for a small cluster, one line per host and per move."""
+"""A run for a reader at a terminal: the outcome in words, then a table for each question."""
 
 from __future__ import annotations
 
@@ -9,107 +9,162 @@ from typing import Any
 from standfast.model.run import EventRow, Run
 from standfast.model.units import size, span
 from standfast.report.facts import report_dict
-from standfast.report.plain import cell
+from standfast.report.plain import cell, table
+from standfast.report.story import kept, moved, predicted
+from standfast.report.updates import updates
 
 
 def report_text(run: Run, events: Sequence[EventRow]) -> str:
     """The report as lines of text, without a newline at the end."""
     report = report_dict(run, events)
-    parts = [_head(report), "Hosts", *(_host(host) for host in report["hosts"])]
-    if report["moves"]:
-        parts += ["Moves", *(_move(move) for move in report["moves"])]
-    parts += ["Given back", *_given_back(report)]
-    if report["commands"]:
-        parts += [
-            "Said by operators",
-            *(f"  {_clock(each['at'])}  {each['actor']}: {each['text']}" for each in report["commands"]),
-        ]
-    return "\n".join(cell(line) for part in parts for line in part.split("\n"))
+    parts = [*_head(report)]
+    parts += _section("Hosts", _hosts(report["hosts"]))
+    parts += _section("Time in each phase", _phases(report["hosts"]))
+    parts += _section("Versions", _versions(report["hosts"]))
+    parts += _section("Moves", _moves(report["moves"]))
+    parts += _section("Waits", _waits(report["waits"]))
+    parts += _section("Failures, retries and holds", [_troubled(each) for each in report["trouble"]])
+    parts += _section("Said by operators", [_said(each) for each in report["commands"]])
+    parts += _section("STILL CHANGED", [_still(each) for each in report["still_changed"]])
+    return "\n".join(cell(line) for line in parts)
 
 
-def _head(report: dict[str, Any]) -> str:
+def _section(title: str, lines: Sequence[str]) -> list[str]:
+    """A title and its lines, indented; nothing where there is nothing to tell."""
+    return ["", title, *(f"  {line}" for line in lines)] if lines else []
+
+
+def _head(report: dict[str, Any]) -> list[str]:
     took = f" in {span(report['seconds'])}" if report["seconds"] is not None else ""
-    hosts, totals = report["hosts"], report["totals"]
-    done = sum(host["phase"] == "done" for host in hosts)
     lines = [
         f"Run {report['run']} on cluster {report['cluster']}: {report['state']}{took} "
-        f"(predicted {span(report['predicted_seconds'])}).",
-        f"{done} of {len(hosts)} hosts done; {_moves(totals)}.",
+        f"(predicted {predicted(report)}).",
+        f"{report['title']}.",
+        f"{moved(report)} {kept(report)}",
     ]
     if report["reason"]:
         lines.append(f"Why: {report['reason']}")
     lines.append(f"Approved by {report['approved_by']}; plan {report['plan_digest'][:12]}.")
-    return "\n".join(lines)
-
-
-def _moves(totals: dict[str, Any]) -> str:
-    if not totals["moves"] and not totals["moves_failed"]:
-        return "no VM was moved"
-    vms, moves = _count(totals["vms_moved"], "VM"), _count(totals["moves"], "move")
-    text = f"{vms} moved in {moves}, {size(totals['wire_bytes'])} sent"
-    if totals["longest_blackout_seconds"] is not None:
-        text += f", longest black-out {span(totals['longest_blackout_seconds'])}"
-    if totals["moves_failed"]:
-        text += f", {_count(totals['moves_failed'], 'attempt')} failed"
-    return text
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
-
-
-def _host(host: dict[str, Any]) -> str:
-    lines = [f"  {host['name']}: {host['phase']}; {_boot(host)}; {_updates(host)}"]
-    if host["reason"]:
-        lines.append(f"    {host['reason']}")
-    if host["phases"]:
-        spans = ", ".join(f"{each['phase']} {span(each['seconds'])}" for each in host["phases"])
-        lines.append(f"    time: {spans}")
-    lines += [
-        f"    {each['package']}: {each['before'] or 'new'} -> {each['after'] or 'removed'}"
-        for each in host["versions"]
-    ]
-    return "\n".join(lines)
-
-
-def _boot(host: dict[str, Any]) -> str:
-    if host["rebooted"]:
-        return f"rebooted, boot {host['boot_id_before'][:8]} -> {host['boot_id_after'][:8]}"
-    return "not rebooted"
-
-
-def _updates(host: dict[str, Any]) -> str:
-    before, after = host["pending_before"], host["pending_after"]
-    if before is None:
-        return "updates not looked at"
-    return f"updates pending {before} -> {'not looked at' if after is None else after}"
-
-
-def _move(move: dict[str, Any]) -> str:
-    again = f", attempt {move['attempt']}" if move["attempt"] > 1 else ""
-    figures = [
-        f"brown-out {span(move['brownout_seconds'])}" if move["brownout_seconds"] is not None else "",
-        f"black-out {span(move['blackout_seconds'])}" if move["blackout_seconds"] is not None else "",
-        f"sent {size(move['wire_bytes'])}" if move["wire_bytes"] is not None else "",
-    ]
-    told = ", ".join(figure for figure in figures if figure) or "no figures from the platform"
-    if move["state"] == "failed":
-        told = move["reason"] or "failed"
-    elif move["state"] == "started":
-        told = "on its way"
-    return f"  {move['vm']}: {move['source']} -> {move['target']} ({move['purpose']}{again}): {told}"
-
-
-def _given_back(report: dict[str, Any]) -> list[str]:
-    """What was borrowed: a count when all is back, each thing by name when it is not."""
-    changed = _count(len(report["given_back"]), "change")
-    lines = [f"  {changed} made for the run: all as before."]
-    lines += [
-        f"  STILL CHANGED: {each['kind']} {each['name']} on {each['host']} (before: {each['before']})"
-        for each in report["still_changed"]
-    ]
     return lines
 
 
-def _clock(at: float) -> str:
+def _hosts(hosts: Sequence[dict[str, Any]]) -> list[str]:
+    if not hosts:
+        return []
+    rows = [
+        (
+            host["name"],
+            host["phase"],
+            "-" if host["seconds"] is None else span(host["seconds"]),
+            boot(host),
+            pending(host),
+            str(host["attempts"]),
+        )
+        for host in hosts
+    ]
+    lines = table(("HOST", "STATE", "TOOK", "BOOT", "UPDATES", "TRIES"), rows).split("\n")
+    told = [lines[0]]
+    for line, host in zip(lines[1:], hosts, strict=True):
+        told += [line, f"  {host['reason']}"] if host["reason"] else [line]
+    return told
+
+
+def boot(host: dict[str, Any]) -> str:
+    """`0a1b2c3d -> 4e5f6a7b`, the beginnings of its boot ids."""
+    if host["rebooted"]:
+        return f"{host['boot_id_before'][:8]} -> {host['boot_id_after'][:8]}"
+    return "not rebooted"
+
+
+def pending(host: dict[str, Any]) -> str:
+    """`4 -> 0`, the updates that were and are pending."""
+    before, after = host["pending_before"], host["pending_after"]
+    if before is None:
+        return "not looked at"
+    return f"{before} -> {'not looked at' if after is None else after}"
+
+
+def _phases(hosts: Sequence[dict[str, Any]]) -> list[str]:
+    columns = list(dict.fromkeys(each["phase"] for host in hosts for each in host["phases"]))
+    if not columns:
+        return []
+    rows = []
+    for host in hosts:
+        spans = {each["phase"]: each["seconds"] for each in host["phases"]}
+        rows.append((host["name"], *(span(spans[name]) if name in spans else "-" for name in columns)))
+    return table(("HOST", *(name.upper() for name in columns)), rows).split("\n")
+
+
+def _versions(hosts: Sequence[dict[str, Any]]) -> list[str]:
+    rows = [
+        (
+            each["package"],
+            f"{each['before'] or 'new'} -> {each['after'] or 'removed'}",
+            ", ".join(each["hosts"]),
+        )
+        for each in updates(hosts)
+    ]
+    return table(("PACKAGE", "VERSION", "HOSTS"), rows).split("\n") if rows else []
+
+
+def _moves(moves: Sequence[dict[str, Any]]) -> list[str]:
+    head = ("VM", "FROM -> TO", "WHY", "TRY", "BLACK-OUT", "BROWN-OUT", "SENT", "ROUNDS")
+    rows = [
+        (
+            move["vm"],
+            f"{move['source']} -> {move['target']}",
+            move["purpose"],
+            str(move["attempt"]),
+            dark(move),
+            "-" if move["brownout_seconds"] is None else span(move["brownout_seconds"]),
+            "-" if move["wire_bytes"] is None else size(move["wire_bytes"]),
+            "-" if move["rounds"] is None else str(move["rounds"]),
+        )
+        for move in moves
+    ]
+    return [*table(head, rows).split("\n"), *_evidence(moves)] if rows else []
+
+
+def dark(move: dict[str, Any]) -> str:
+    """`0.25 s of 2 s`, or how the attempt ended where it moved nothing."""
+    if move["state"] == "failed":
+        return "failed"
+    if move["state"] == "started":
+        return "under way"
+    if move["blackout_seconds"] is None:
+        return "not measured"
+    over = "" if move["within_budget"] else " OVER BUDGET"
+    return f"{span(move['blackout_seconds'])} of {span(move['blackout_budget_seconds'])}{over}"
+
+
+def _evidence(moves: Sequence[dict[str, Any]]) -> list[str]:
+    sources = sorted({move["evidence"] for move in moves if move["state"] == "done"})
+    return (
+        [f"Figures from: {'; '.join('no source' if each == 'none' else each for each in sources)}."]
+        if sources
+        else []
+    )
+
+
+def _waits(waits: Sequence[dict[str, Any]]) -> list[str]:
+    rows = [(clock(each["began_at"]), each["for"], each["what"], span(each["seconds"])) for each in waits]
+    return table(("SINCE", "WHO", "WHAT", "FOR"), rows).split("\n") if rows else []
+
+
+def _troubled(each: dict[str, Any]) -> str:
+    host = f"{each['host']}: " if each["host"] else ""
+    return f"{clock(each['at'])}  {host}{each['text']}"
+
+
+def _said(each: dict[str, Any]) -> str:
+    return f"{clock(each['at'])}  {each['actor']}: {each['text']}"
+
+
+def _still(each: dict[str, Any]) -> str:
+    before = f" (before the run: {each['was']})" if each["was"] else ""
+    return f"{each['still']}{before}"
+
+
+def clock(at: float) -> str:
+    """Local time of the reader."""
     return datetime.fromtimestamp(at).astimezone().strftime("%H:%M:%S")

@@ -198,11 +198,12 @@ def start(view: View, vm: Vm, move: MoveRow) -> Action:
         changes.append(TakeJournal(move.source, "autostart", vm.id, {"autostart": True, "vm": vm.name}))
     to = view.snapshot.host_name(move.target)
     text = f"{vm.name}: moving {view.snapshot.host_name(move.source)} -> {to}"
-    data = {"move": move.id, "to": move.target}
+    budget = vm.blackout_budget_seconds or view.policy.blackout_budget_seconds
+    data = {"move": move.id, "to": move.target, "blackout_budget_seconds": budget}
     event = NewEvent("move_started", text, host=move.source, vm=vm.id, data=data)
     order = replace(
         order_of(move),
-        blackout_budget_seconds=vm.blackout_budget_seconds or view.policy.blackout_budget_seconds,
+        blackout_budget_seconds=budget,
         auto_converge=view.policy.auto_converge,
     )
     return Action(tuple(changes), (event,), StartMove(order))

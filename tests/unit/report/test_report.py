@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from standfast.model.hostwork import PendingUpdate, UpdateState
@@ -143,6 +144,8 @@ def test_attempts_that_failed_are_counted_apart() -> None:
         "moves": 1,
         "moves_failed": 1,
         "vms_moved": 1,
+        "moves_measured": 1,
+        "moves_over_budget": 0,
         "longest_blackout_seconds": 0.25,
         "wire_bytes": 2**20,
     }
@@ -152,29 +155,65 @@ def test_what_is_still_changed_is_told_by_name() -> None:
     told = report_dict(run(), EVENTS)
     assert [entry["host"] for entry in told["given_back"]] == ["kvm1"]
     assert [entry["name"] for entry in told["still_changed"]] == ["kvm2"]
-    assert "STILL CHANGED: cordon kvm2 on kvm2" in report_text(run(), EVENTS)
+    text = report_text(run(), EVENTS)
+    assert "2 changes were made for the run: 1 was given back, 1 is STILL CHANGED." in text
+    assert text.endswith("\nSTILL CHANGED\n  kvm2 is cordoned: it takes no VM (before the run: cordoned: no)")
+
+
+def test_all_as_before_is_said_only_where_it_is_so() -> None:
+    given_back = report_text(run(journal=JOURNAL[:1]), EVENTS)
+    assert "1 change made for the run and given back: all as before." in given_back
+    assert "Nothing was changed for the run but what it was for." in report_text(run(journal=()), EVENTS)
+    still = report_text(run(journal=JOURNAL[1:]), EVENTS)
+    assert "1 change was made for the run: none was given back, 1 is STILL CHANGED." in still
+    assert "as before" not in still
+
+
+def test_a_kind_of_change_that_is_new_here_is_told_all_the_same() -> None:
+    entry = JournalRow(3, RUN, H1, "balancer", "drs", {"level": "full", "hosts": ["a", "b"]}, 101.0)
+    text = report_text(run(journal=(entry,)), EVENTS)
+    assert "balancer drs of kvm1 is not as it was (before the run: level: full, hosts: a b)" in text
 
 
 def test_operators_are_named_with_what_they_said() -> None:
-    assert report_dict(run(), EVENTS)["commands"] == [{"at": 160.0, "actor": "bob", "text": "paused"}]
-
-
-def test_the_text_tells_all_of_it() -> None:
-    text = report_text(run(ended_at=220.0), EVENTS)
-    assert text.splitlines()[:8] == [
-        f"Run {RUN} on cluster lab: held in 2 min 00 s (predicted 5 min 00 s).",
-        "1 of 2 hosts done; 1 VM moved in 1 move, 1.0 MiB sent, longest black-out 0.25 s, 1 attempt failed.",
-        "Approved by alice; plan dddddddddddd.",
-        "Hosts",
-        "  kvm1: done; rebooted, boot aaaaaaaa -> bbbbbbbb; updates pending 2 -> 0",
-        "    time: silenced 9 s, draining 40 s, patching 50 s",
-        "    linux: 1 -> 2",
-        "    new: new -> 1",
+    assert report_dict(run(), EVENTS)["commands"] == [
+        {"at": 160.0, "actor": "bob", "verb": "pause", "text": "paused"}
     ]
-    assert "  kvm2: held; not rebooted; updates not looked at" in text
-    assert "    dpkg failed on kvm2." in text
-    assert "  web1: kvm1 -> kvm2 (evacuate): no route" in text
-    assert "  web1: kvm1 -> kvm2 (evacuate, attempt 2): black-out 0.25 s, sent 1.0 MiB" in text
+
+
+def test_a_hold_that_an_operator_ends_is_counted_to_its_end_and_no_further() -> None:
+    held = {"from": "patching", "to": "held"}
+    again = {"from": "draining", "to": "empty"}
+    events = (
+        *EVENTS[:4],
+        EventRow(5, RUN, 160.0, "host_held", H1, None, "held", held),
+        EventRow(6, RUN, 170.0, "operator", None, None, "pause changes nothing", {"verb": "pause"}, "bob"),
+        EventRow(7, RUN, 190.0, "operator", None, None, "resumed", {"verb": "resume"}, "bob"),
+        EventRow(8, RUN, 197.0, "host_phase", H1, None, "empty", again),
+    )
+    told = report_dict(run(hosts=(replace(DONE, phase=Phase.EMPTY),), moves=()), events)
+    phases = {each["phase"]: each["seconds"] for each in told["hosts"][0]["phases"]}
+    assert phases == {"silenced": 9.0, "draining": 47.0, "patching": 10.0, "held": 30.0}
+    assert told["waits"] == [
+        {"for": "kvm1", "what": "held, for an operator", "began_at": 160.0, "seconds": 30.0}
+    ]
+
+
+def test_a_phase_that_no_event_tells_of_yet_is_taken_from_the_row() -> None:
+    row = replace(DONE, phase=Phase.REBOOTING, since=155.0)
+    told = report_dict(run(hosts=(row,), ended_at=165.0), EVENTS[:4])["hosts"][0]
+    assert told["timeline"][-2:] == [
+        {"phase": "patching", "began_at": 150.0, "ended_at": 155.0},
+        {"phase": "rebooting", "began_at": 155.0, "ended_at": 165.0},
+    ]
+
+
+def test_a_move_is_held_against_its_own_budget() -> None:
+    own = {"move": "m2", "blackout_budget_seconds": 0.2}
+    events = (*EVENTS, EventRow(9, RUN, 111.0, "move_started", H1, None, "web1: moving", own))
+    move_told = report_dict(run(), events)["moves"][1]
+    assert (move_told["blackout_budget_seconds"], move_told["within_budget"]) == (0.2, False)
+    assert report_dict(run(), EVENTS)["moves"][1]["within_budget"] is True
 
 
 def test_a_name_cant_break_the_screen() -> None:

@@ -1,0 +1,19 @@
+"""Versions before and after, told once for all hosts on which the same package changed in the same way."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+
+def updates(hosts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """`[{"package", "before", "after", "hosts"}]` by package; hosts in the order of their turns."""
+    found: defaultdict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for host in hosts:
+        for each in host["versions"]:
+            found[each["package"], each["before"], each["after"]].append(host["name"])
+    return [
+        {"package": package, "before": before, "after": after, "hosts": names}
+        for (package, before, after), names in sorted(found.items())
+    ]
