@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from standfast.model.errors import RefusedError
 from standfast.model.ids import RunId
 from standfast.model.plan import Plan
 from standfast.model.run import EventRow, Run, Verb
-from standfast.store import apply, queries, rows, schema
+from standfast.store import apply, queries, rows, schema, telling
 from standfast.store import lease as leases
 from standfast.store.changes import Change, NewEvent
 from standfast.store.engine import Database, open_database
@@ -80,6 +80,24 @@ class Store:
         """The run's events with an id above `after`, in order; none if there is no such run."""
         with self._database.reading() as connection:
             return queries.events(connection, run, after)
+
+    def events_of_kinds(self, after: int, kinds: Collection[str], limit: int = 100) -> tuple[EventRow, ...]:
+        """The next events of those kinds with an id above `after`, of any run, in order."""
+        with self._database.reading() as connection:
+            return telling.events(connection, after, kinds, limit)
+
+    def told(self, receiver: str) -> int:
+        """Id of the last event that the receiver has been told; for a new one, of the last before the runs
+        that have not ended."""
+        with self._database.reading() as connection:
+            told = telling.told(connection, receiver)
+            return telling.begin_at(connection) if told is None else told
+
+    def put_told(self, epoch: int, receiver: str, event: int) -> None:
+        """The receiver has been told up to that event. Raises LeaseLostError."""
+        with self._database.writing() as connection:
+            leases.guard(connection, epoch)
+            telling.put(connection, receiver, event)
 
     def create_run(self, run: RunId, plan: Plan, plan_digest: str, approved_by: str, now: float) -> Run:
         """A new run of the plan: its rows, all hosts planned, and the event `run_created`, or nothing.

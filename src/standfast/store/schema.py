@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Every schema this release can read or migrate, oldest first. Here so that opening a store that is up to
 date need not load Alembic."""
 
@@ -205,6 +205,13 @@ Index("event_of_run", event.c.run, event.c.id)
 
 # What the live page shows between events; overwritten by each tick.
 live = _table("live", _run(primary_key=True), _text("cluster"), _text("data"), _seconds("at"))
+
+# How far each receiver of notices has been told: the id of an event.
+told = _table(
+    "told",
+    Column("receiver", Words, primary_key=True, nullable=False),
+    Column("event", SERIAL, nullable=False),
+)
 
 lease = _table(
     "lease",
