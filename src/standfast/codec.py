@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from standfast.model.errors import FileFormatError
+from standfast.files import write_whole
+from standfast.model.errors import FileFormatError, RefusedError
 
 T = TypeVar("T")
 
@@ -53,7 +54,7 @@ def from_plain(kind: type[T], value: Any) -> T:
 
 def dumps(value: Any) -> str:
     """Canonical JSON of a model value: sorted keys, no spaces."""
-    return json.dumps(to_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _canonical(to_plain(value))
 
 
 def loads(kind: type[T], text: str) -> T:
@@ -63,31 +64,35 @@ def loads(kind: type[T], text: str) -> T:
 
 def digest(value: Any) -> str:
     """SHA-256, hex, over the canonical JSON."""
-    return hashlib.sha256(dumps(value).encode()).hexdigest()
-
-
-def _digest_of_plain(body: Any) -> str:
-    """The digest of a body as it stands in a file, which may lack fields that were added since."""
-    text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return _mark(to_plain(value))
 
 
 def write_file(path: Path, kind: str, value: Any) -> str:
-    """Write atomically; returns the digest. Raises OSError."""
+    """Write it whole or not at all; returns the digest. Raises StandfastError (`files.write_whole`)."""
     body = to_plain(value)
-    text = dumps(value)
-    mark = hashlib.sha256(text.encode()).hexdigest()
+    mark = _mark(body)
     document = {"kind": kind, "schema_version": FILE_VERSION, "digest": mark, "body": body}
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_whole(path, json.dumps(document, indent=1, ensure_ascii=False) + "\n", f"{kind} file")
     return mark
 
 
+def _canonical(plain: Any) -> str:
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _mark(plain: Any) -> str:
+    """SHA-256, hex, over the canonical JSON of plain values."""
+    return hashlib.sha256(_canonical(plain).encode("utf-8", "surrogatepass")).hexdigest()
+
+
 def read_file(path: Path, kind: str, of: type[T]) -> T:
-    """Read what `write_file` wrote. Raises FileFormatError with a sentence; the file is left as it was."""
+    """Read what `write_file` wrote; the file is left as it was.
+
+    Raises FileFormatError for what is no such file, and RefusedError("file_edited") for one that was changed
+    after it was made: it is well formed, and not what somebody has looked at.
+    """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        return _read(path, kind, of)
     except OSError as error:
         raise FileFormatError(
             "file_unreadable",
@@ -95,14 +100,19 @@ def read_file(path: Path, kind: str, of: type[T]) -> T:
             where=str(path),
             why=error.strerror or str(error),
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FileFormatError(
             "file_damaged",
             f"this is no complete {kind} file",
             where=str(path),
-            why="it is cut off or no JSON",
+            why="it is cut off or no JSON" if isinstance(error, ValueError) else "it is nested too deeply",
             do=f"Make the {kind} again.",
         ) from error
+
+
+def _read(path: Path, kind: str, of: type[T]) -> T:
+    """Raises ValueError and RecursionError besides for what can't be told apart from noise."""
+    document = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(document, dict) or document.get("kind") != kind:
         found = document.get("kind") if isinstance(document, dict) else None
         raise FileFormatError(
@@ -123,7 +133,7 @@ def read_file(path: Path, kind: str, of: type[T]) -> T:
         value = from_plain(of, document.get("body"))
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
+        place = ".".join(str(part) for part in first["loc"]) or "body"
         raise FileFormatError(
             "file_damaged",
             f"this {kind} file can't be used",
@@ -131,8 +141,9 @@ def read_file(path: Path, kind: str, of: type[T]) -> T:
             why=f"{place}: {first['msg']}",
             do=f"Make the {kind} again.",
         ) from error
-    if _digest_of_plain(document.get("body")) != document.get("digest"):
-        raise FileFormatError(
+    # Over the body as it stands: it may lack fields that were added since, or hold keys that nobody reads.
+    if _mark(document["body"]) != document.get("digest"):
+        raise RefusedError(
             "file_edited",
             f"this {kind} file was changed after it was made",
             where=str(path),

@@ -73,7 +73,10 @@ def test_config_check(place: Place) -> None:
 def test_options_may_stand_before_and_behind_the_verb(place: Place) -> None:
     place.write("other.yaml", "clusters: {}\n")
     for words in (("-c", "other.yaml", "config", "check"), ("config", "check", "-c", "other.yaml")):
-        assert place.run(*words).err == "standfast: other.yaml:1: 'clusters' must hold at least 1, not 0.\n"
+        assert place.run(*words).err == (
+            "standfast: other.yaml:1: the config has no cluster in it. "
+            "Write one under 'clusters', or let `standfast init URI…` do it.\n"
+        )
 
 
 def test_there_are_no_runs_yet(place: Place) -> None:
@@ -81,6 +84,26 @@ def test_there_are_no_runs_yet(place: Place) -> None:
     assert (printed.out, printed.code) == ("", 0)
     assert printed.err == "There are no runs yet. `standfast plan`, then `standfast apply PLAN` begins one.\n"
     assert place.run("run", "watch").code == 5
+    assert place.run("run", "list", "--cluster", "play").err == (
+        "Cluster play has no runs yet. `standfast plan`, then `standfast apply PLAN` begins one.\n"
+    )
+
+
+def test_runs_of_a_cluster_that_there_never_was(place: Place) -> None:
+    printed = place.run("run", "list", "--cluster", "plya")
+    assert (printed.out, printed.code) == ("", 2)
+    assert (
+        printed.err == "standfast: {dir}/standfast.yaml: there is no cluster 'plya'. Did you mean 'play'?\n"
+    )
+
+
+def test_options_that_name_no_host(place: Place) -> None:
+    for option in ("--hosts", "--exclude"):
+        printed = place.run("plan", option, " , ")
+        assert (printed.code, printed.err) == (
+            2,
+            f"standfast: {option} names no host. Name some, or leave it out.\n",
+        )
 
 
 def test_a_state_directory_that_cant_be_made(place: Place) -> None:
@@ -90,14 +113,6 @@ def test_a_state_directory_that_cant_be_made(place: Place) -> None:
         "standfast: file/state: can't make the state directory: Not a directory. "
         "Name another with --state-dir.\n",
         2,
-    )
-
-
-def test_a_plan_that_cant_be_written(place: Place) -> None:
-    printed = place.run("plan", "--out", "no/such/plan.json")
-    assert printed.code == 1
-    assert printed.err.splitlines()[-1] == (
-        "standfast: no/such/plan.json.part: this machine said no: No such file or directory."
     )
 
 
@@ -120,6 +135,11 @@ def test_init_refuses_what_is_no_address_or_is_there(place: Place) -> None:
         (
             "qemu+ssh://-o/system",
             "standfast: 'qemu+ssh://-o/system' names no machine. Write it as qemu+ssh://root@HOST/system.\n",
+        ),
+        (
+            "qemu+ssh://root@-oProxyCommand=touch%20{dir}%2Fx/system",
+            "standfast: 'qemu+ssh://root@-oProxyCommand=touch%20{dir}%2Fx/system' names no machine. "
+            "Write it as qemu+ssh://root@HOST/system.\n",
         ),
     ):
         printed = place.run("init", "--config", "new.yaml", uri)

@@ -17,9 +17,9 @@ from .conftest import CONFIG, Place, Printed
 
 SCAN = """\
 HOST   PENDING  SECURITY  REBOOT
-host1  2        2         not needed
-host2  2        2         not needed
-host3  2        2         not needed
+host1  2        2         after the update: package linux-image-amd64 (kernel)
+host2  2        2         after the update: package linux-image-amd64 (kernel)
+host3  2        2         after the update: package linux-image-amd64 (kernel)
 """
 
 
@@ -30,7 +30,7 @@ def test_scan_prints_a_table(place: Place) -> None:
 
 def test_scan_can_be_of_some_hosts(place: Place) -> None:
     assert place.run("scan", "--host", "host2").out.splitlines()[1:] == [
-        "host2  2        2         not needed"
+        "host2  2        2         after the update: package linux-image-amd64 (kernel)"
     ]
     printed = place.run("scan", "--host", "kvm")
     assert (printed.code, printed.out) == (2, "")
@@ -44,6 +44,8 @@ def test_scan_as_json_tells_every_package(place: Place) -> None:
     told = json.loads(printed.out)
     assert [host["name"] for host in told["hosts"]] == ["host1", "host2", "host3"]
     assert told["hosts"][0]["security"] == 2
+    assert told["hosts"][0]["reboot_needed"] is False
+    assert told["hosts"][0]["reboot_expected"] == "package linux-image-amd64 (kernel)"
     assert [each["package"] for each in told["hosts"][0]["pending"]] == ["linux-image-amd64", "openssl"]
 
 
@@ -147,7 +149,7 @@ def test_a_plan_that_was_edited_is_refused(place: Place) -> None:
     file = place.path / "standfast-plan.json"
     file.write_text(file.read_text(encoding="utf-8").replace("6.1.147-1", "6.1.148-1"), encoding="utf-8")
     printed = place.run("apply", "standfast-plan.json", "--yes")
-    assert (printed.out, printed.code) == ("", 2)
+    assert (printed.out, printed.code) == ("", 5)
     assert printed.err == (
         "standfast: standfast-plan.json: this plan file was changed after it was made: "
         "its content does not match its digest. Make the plan again.\n"
@@ -237,3 +239,14 @@ def _controller(place: Place) -> int:
             return int(lease.holder.rpartition(":")[2])
         time.sleep(0.1)
     raise AssertionError("no controller took the lease")
+
+
+def test_what_is_refused_is_said_once(place: Place) -> None:
+    place.write("standfast.yaml", f"{CONFIG}    rules: {{pins: {{vm2: [host2]}}}}\n")
+    printed = place.run("plan", "--hosts", "host1,host2")
+    assert printed.code == 5
+    assert [line for line in printed.out.splitlines() if line.startswith(("Left alone", "REFUSED"))] == [
+        "Left alone: host3: host3 was left out on request.",
+        "REFUSED: A pin keeps vm2 on host2 alone. Add another host to the pin of vm2.",
+    ]
+    assert printed.out.count("A pin keeps vm2") == 1

@@ -25,9 +25,10 @@ MOST_TOLD = 5
 def apply(session: Session, plan: Path, yes: bool, detach: bool) -> int:
     """Carry the plan in file PLAN out, and watch. Ctrl-C only detaches: the run goes on.
 
-    Refused, with nothing changed (exit code 5), if the cluster is no longer as planned, if the plan has
-    refusals, or if a run is active. Other exit codes: 0 completed; 3 degraded or cancelled; 4 waits for the
-    operator; 130 detached.
+    Refused, with nothing changed (exit code 5), if the plan file was edited, if the plan has refusals, if a
+    run is active, if the cluster is no longer as planned, or if the answer to the question is no. Other exit
+    codes: 0 completed; 3 degraded or cancelled; 4 waits for the operator; 130 ended by Ctrl-C: at the
+    question nothing was changed, later the run goes on.
     """
     from standfast.cli.serve import start_detached
     from standfast.cli.watch import Watch, style_of, watch
@@ -41,9 +42,8 @@ def apply(session: Session, plan: Path, yes: bool, detach: bool) -> int:
         if session.json:
             show_json({"run": None, "state": "nothing_to_do"})
         return 0
-    if not yes and not _agreed(wanted):
-        say("Nothing was changed.")
-        return 1
+    if not yes:
+        _ask(wanted)
     run = _create(session, wanted, digest(wanted), now)
     controller = start_detached(session)
     say(f"Run {run} has begun.")
@@ -61,8 +61,11 @@ def apply(session: Session, plan: Path, yes: bool, detach: bool) -> int:
     return code
 
 
-def _agreed(plan: Plan) -> bool:
-    """Whether whoever sits there says yes. Raises RefusedError where nobody does: silence is no consent."""
+def _ask(plan: Plan) -> None:
+    """Returns if whoever sits there says yes. Raises RefusedError where nobody does: silence is no consent.
+
+    Ctrl-C is no answer either, and passed on.
+    """
     if not interactive():
         raise RefusedError(
             "not_confirmed",
@@ -70,7 +73,13 @@ def _agreed(plan: Plan) -> bool:
             why="this is no terminal",
             do="Say --yes if it shall begin without the question.",
         )
-    return click.confirm(_question(plan), err=True)
+    try:
+        agreed = click.confirm(_question(plan), err=True)
+    except click.Abort:
+        say("\nNothing was changed.")
+        raise
+    if not agreed:
+        raise RefusedError("declined", "the answer was no, so nothing was changed")
 
 
 def _question(plan: Plan) -> str:

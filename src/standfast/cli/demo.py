@@ -43,6 +43,10 @@ def demo(
     Brings up a lab (real hosts, real VMs), then runs scan, plan and apply as a user would. Exit code 1 if
     anything is not as promised.
     """
+    from standfast.files import check_writable, write_whole
+
+    if json_file is not None:
+        check_writable(json_file, "proof", option="--json")
     began = time.monotonic()
     stage = _stage(platform, hosts, vms)
     try:
@@ -52,7 +56,7 @@ def demo(
     proof["seconds"] = round(time.monotonic() - began, 1)
     wrong = proof.pop("wrong")
     if json_file is not None:
-        json_file.write_text(json.dumps(proof, indent=2) + "\n", encoding="utf-8")
+        write_whole(json_file, json.dumps(proof, indent=2) + "\n", "proof")
     show(_told(proof))
     for sentence in wrong:
         say(f"NOT AS PROMISED: {sentence}")

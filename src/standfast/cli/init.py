@@ -5,7 +5,6 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import click
 
@@ -82,15 +81,14 @@ def init(
 
 
 def _host(uri: str) -> HostConfig:
+    """Raises ConfigError for what names no machine, or what a program would take for an option."""
     from standfast.config import HostConfig
-    from standfast.config.load import ssh_of
+    from standfast.config.addresses import URI_FORM, place_of
 
-    ssh = ssh_of(uri)
-    if not ssh or ssh.startswith("-") or any(letter.isspace() or not letter.isprintable() for letter in uri):
-        raise ConfigError(
-            "config_uri", f"{uri!r} names no machine", do="Write it as qemu+ssh://root@HOST/system."
-        )
-    return HostConfig(name=urlsplit(uri).hostname or ssh, uri=uri, ssh=ssh)
+    place = place_of(uri)
+    if not place.host:
+        raise ConfigError("config_uri", f"{uri!r} names no machine", do=URI_FORM)
+    return HostConfig(name=place.host, uri=uri, ssh=place.ssh)
 
 
 def _refuse_same_name(hosts: tuple[HostConfig, ...]) -> None:

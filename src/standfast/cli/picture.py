@@ -13,7 +13,7 @@ from rich.text import Text
 
 from standfast.cli import screen
 from standfast.cli.screen import Seen
-from standfast.model.errors import UsageError
+from standfast.files import write_whole
 
 COLUMNS = 118
 EVENTS = 16
@@ -42,7 +42,7 @@ _STYLES = {"done": "green", "held": "yellow", "failed": "red", "planned": "dim",
 
 
 def write_svg(path: Path, seen: Seen) -> None:
-    """The last events and the screen as an SVG that refers to nothing outside itself. Raises UsageError."""
+    """The last events and the screen as an SVG with nothing from outside in it. Raises StandfastError."""
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
     names = screen.host_names(seen.run)
     for event in list(seen.events)[-EVENTS:]:
@@ -52,8 +52,4 @@ def write_svg(path: Path, seen: Seen) -> None:
     drawn = console.export_svg(title=f"standfast run watch {screen.short(seen.run.id)}")
     # rich names fonts on the web; a reader's own monospace font does as well and asks nobody.
     alone = re.sub(r"@font-face\s*\{[^}]*\}", "", drawn)
-    try:
-        path.write_text(alone, encoding="utf-8")
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise UsageError("file_unwritable", "can't write the picture", where=str(path), why=why) from error
+    write_whole(path, alone, "picture")

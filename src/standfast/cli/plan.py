@@ -50,10 +50,13 @@ def plan(
     """
     from standfast.cli.looking import host_ids, split
     from standfast.codec import to_plain, write_file
+    from standfast.files import check_writable
     from standfast.plan.make import make_plan
 
-    if hosts is not None and not split(hosts):
-        raise UsageError("no_hosts", "--hosts names no host", do="Name some, or leave it out for all.")
+    for option, names in (("--hosts", hosts), ("--exclude", exclude)):
+        if names is not None and not split(names):
+            raise UsageError("no_hosts", f"{option} names no host", do="Name some, or leave it out.")
+    check_writable(out, "plan file", option="--out")
     snapshot, policy = _look(session, cluster, from_file)
     made = make_plan(
         snapshot,
@@ -83,6 +86,13 @@ def _look(session: Session, cluster: str | None, from_file: Path | None) -> tupl
     if from_file is not None:
         given = session.config_path.exists()
         snapshot = read_file(from_file, "snapshot", Snapshot)
+        if cluster is not None and cluster != snapshot.cluster:
+            raise UsageError(
+                "snapshot_other_cluster",
+                f"this snapshot is of cluster {snapshot.cluster!r}, not of {cluster!r}",
+                where=str(from_file),
+                do="Leave --cluster out, or name another snapshot.",
+            )
         known = session.config.clusters if given else {}
         return snapshot, known[snapshot.cluster].policy if snapshot.cluster in known else Policy()
     chosen = session.cluster(cluster)
@@ -115,6 +125,7 @@ def as_text(made: Plan, snapshot: Snapshot) -> str:
     lines += [
         f"Left alone: {alone.name}: {alone.reason or 'nothing pending and no reboot needed.'}"
         for alone in made.left_alone
+        if alone.reason not in made.refusals  # those are told below
     ]
     lines += [f"REFUSED: {reason}" for reason in made.refusals]
     lines += [f"Warning: {reason}" for reason in made.warnings]

@@ -32,7 +32,8 @@ VERBS = {
 
 EPILOG = """\
 Options may also stand behind the command. Exit codes: 0 done; 1 failed; 2 usage or config; 3 finished but
-degraded; 4 waits for the operator; 5 refused, nothing changed; 6 keys or rights; 130 detached by Ctrl-C.
+degraded; 4 waits for the operator; 5 refused, nothing changed; 6 keys or rights; 130 ended by Ctrl-C (a run
+goes on).
 """
 
 

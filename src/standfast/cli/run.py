@@ -30,10 +30,13 @@ def run() -> None:
 def list_(session: Session, cluster: str | None) -> None:
     """List runs, newest first."""
     found = session.store.runs(cluster)
+    if cluster is not None and not found:
+        session.cluster(cluster)  # an error for one that there never was
     if session.json:
         show_json({"runs": [_summary(each) for each in found]})
     elif not found:
-        say("There are no runs yet. `standfast plan`, then `standfast apply PLAN` begins one.")
+        whose = "There are" if cluster is None else f"Cluster {cluster} has"
+        say(f"{whose} no runs yet. `standfast plan`, then `standfast apply PLAN` begins one.")
     else:
         show(table(("RUN", "CLUSTER", "STATE", "HOSTS", "BEGAN", "BY"), [_row(each) for each in found]))
 
@@ -71,7 +74,10 @@ def show_(session: Session, run: str, svg: Path | None) -> None:
     from standfast.cli import screen
     from standfast.cli.watch import Watch
     from standfast.codec import to_plain
+    from standfast.files import check_writable
 
+    if svg is not None:
+        check_writable(svg, "picture", option="--svg")
     seen, _ = Watch(session, session.store.find_run(run), alone_since=1.0).look()
     if svg is not None:
         from standfast.cli.picture import write_svg

@@ -12,6 +12,8 @@ from standfast.cli.session import Session, verb
 
 if TYPE_CHECKING:
     from standfast.model.cluster import Host, Snapshot
+    from standfast.model.hostwork import UpdateState
+    from standfast.model.policy import Policy
 
 DEGRADED = 3
 AUTH = 6
@@ -48,24 +50,26 @@ def scan(session: Session, cluster: str | None, hosts: tuple[str, ...], no_refre
         wanted = host_ids(snapshot, hosts)
         snapshot = replace(snapshot, hosts=tuple(host for host in snapshot.hosts if host.id in wanted))
     if session.json:
-        show_json(as_dict(snapshot))
+        show_json(as_dict(snapshot, chosen.policy))
     else:
-        show(as_text(snapshot))
+        show(as_text(snapshot, chosen.policy))
     if any(host.unreachable_code in AUTH_CODES for host in snapshot.hosts):
         return AUTH
     return DEGRADED if any(host.updates is None for host in snapshot.hosts) else 0
 
 
-def as_dict(snapshot: Snapshot) -> dict[str, Any]:
-    """The scan for a program."""
+def as_dict(snapshot: Snapshot, policy: Policy) -> dict[str, Any]:
+    """The scan for a program. `reboot_expected` is what the plan expects, and why; empty: no reboot."""
     return {
         "cluster": snapshot.cluster,
         "taken_at": snapshot.taken_at,
-        "hosts": [_host_dict(host) for host in snapshot.hosts],
+        "hosts": [_host_dict(host, policy) for host in snapshot.hosts],
     }
 
 
-def _host_dict(host: Host) -> dict[str, Any]:
+def _host_dict(host: Host, policy: Policy) -> dict[str, Any]:
+    from standfast.plan.reboots import why_reboot
+
     updates = host.updates
     return {
         "name": host.name,
@@ -75,31 +79,39 @@ def _host_dict(host: Host) -> dict[str, Any]:
         "pending": None if updates is None else [asdict(each) for each in updates.pending],
         "security": None if updates is None else sum(each.security for each in updates.pending),
         "reboot_needed": None if updates is None else bool(updates.reboot_signs),
+        "reboot_expected": None if updates is None else why_reboot(host, policy),
         "reboot_signs": [] if updates is None else [str(sign) for sign in updates.reboot_signs],
         "held_back": [] if updates is None else list(updates.held_back),
         "interrupted": "" if updates is None else updates.interrupted,
     }
 
 
-def as_text(snapshot: Snapshot) -> str:
+def as_text(snapshot: Snapshot, policy: Policy) -> str:
     """The scan for a reader: a table, then what needs more words."""
-    lines = [table(("HOST", "PENDING", "SECURITY", "REBOOT"), [_row(host) for host in snapshot.hosts])]
+    rows = [_row(host, policy) for host in snapshot.hosts]
+    lines = [table(("HOST", "PENDING", "SECURITY", "REBOOT"), rows)]
     for host in snapshot.hosts:
         lines += _notes(host)
     return "\n".join(lines)
 
 
-def _row(host: Host) -> tuple[str, ...]:
+def _row(host: Host, policy: Policy) -> tuple[str, ...]:
     if host.updates is None:
         return (host.name, "?", "?", "not asked")
     security = sum(each.security for each in host.updates.pending)
-    signs = "; ".join(SIGNS.get(sign, str(sign)) for sign in host.updates.reboot_signs)
-    return (
-        host.name,
-        str(len(host.updates.pending)),
-        str(security),
-        f"needed: {signs}" if signs else "not needed",
-    )
+    return (host.name, str(len(host.updates.pending)), str(security), _reboot(host, host.updates, policy))
+
+
+def _reboot(host: Host, updates: UpdateState, policy: Policy) -> str:
+    """Needed now, expected once the updates are installed, or neither: the same as `plan` says."""
+    from standfast.plan.reboots import pending, why_reboot
+
+    if updates.reboot_signs:
+        return "needed: " + "; ".join(SIGNS.get(sign, str(sign)) for sign in updates.reboot_signs)
+    why = why_reboot(host, policy)
+    if why:
+        return f"after the update: {why}"
+    return "after the update, if it asks for one" if pending(host, policy) else "not needed"
 
 
 def _notes(host: Host) -> list[str]:

@@ -32,7 +32,9 @@ def save(session: Session, file: Path, cluster: str | None) -> None:
     """
     from standfast.cli.looking import look
     from standfast.codec import write_file
+    from standfast.files import check_writable
 
+    check_writable(file, "snapshot file")
     chosen = session.cluster(cluster)
     taken = look(session.outside(chosen), chosen, scan=True, refresh=False)
     digest = write_file(file, "snapshot", taken)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
 from standfast.config import text
+from standfast.config.addresses import check_address, check_ssh, place_of
 from standfast.config.problems import first_problem
 from standfast.config.raw import RawCluster, RawConfig, RawHost
 from standfast.config.text import Document
@@ -164,8 +164,15 @@ def _host(document: Document, path: text.Path, name: str, cluster: RawCluster) -
             where=document.where(path),
             do=f"Add it: uri: qemu+ssh://root@{name}/system.",
         )
-    ssh = raw.ssh or ssh_of(raw.uri, document.where((*path, "uri")))
-    _refuse_bad_ssh(document, path, name, ssh, needed=cluster.platform == "libvirt")
+    ssh = raw.ssh or (place_of(raw.uri, document.where((*path, "uri"))).ssh if raw.uri else "")
+    if cluster.platform == "libvirt" and not ssh:
+        raise ConfigError(
+            "config_missing_key",
+            f"host {name!r} has no key 'ssh', and its uri names no machine",
+            where=document.where((*path, "uri")),
+            do="Add it: ssh: root@HOST.",
+        )
+    _refuse_bad_addresses(document, path, raw, ssh)
     return HostConfig(
         name=name,
         uri=raw.uri,
@@ -180,43 +187,11 @@ def _host(document: Document, path: text.Path, name: str, cluster: RawCluster) -
     )
 
 
-def ssh_of(uri: str, where: str = "") -> str:
-    """The ssh destination in a connection URI; empty where it names no machine. Raises ConfigError."""
-    if not uri:
-        return ""
-    try:
-        parts = urlsplit(uri)
-        port = parts.port
-    except ValueError as error:
-        raise ConfigError("config_uri", f"{uri!r} is no URI", where=where, why=str(error)) from error
-    if not parts.scheme.startswith("qemu"):
-        raise ConfigError(
-            "config_uri",
-            f"{uri!r} is no libvirt URI of a QEMU host",
-            where=where,
-            do="Write it as qemu+ssh://root@HOST/system.",
-        )
-    host = parts.hostname or ""
-    if not host:
-        return ""
-    user = f"{parts.username}@" if parts.username else ""
-    if port and parts.scheme.endswith("+ssh"):
-        return f"ssh://{user}{f'[{host}]' if ':' in host else host}:{port}"
-    return f"{user}{host}"
-
-
-def _refuse_bad_ssh(document: Document, path: text.Path, name: str, ssh: str, *, needed: bool) -> None:
-    if not ssh and needed:
-        raise ConfigError(
-            "config_missing_key",
-            f"host {name!r} has no key 'ssh', and its uri names no machine",
-            where=document.where((*path, "uri")),
-            do="Add it: ssh: root@HOST.",
-        )
-    if ssh.startswith("-") or any(letter.isspace() or not letter.isprintable() for letter in ssh):
-        raise ConfigError(
-            "config_value",
-            f"{ssh!r} is no machine to ssh to",
-            where=document.where((*path, "ssh")),
-            do="Write it as root@HOST or ssh://root@HOST:PORT.",
-        )
+def _refuse_bad_addresses(document: Document, path: text.Path, raw: RawHost, ssh: str) -> None:
+    for key, uri in (("uri", raw.uri), ("peer_uri", raw.peer_uri)):
+        if uri:
+            place_of(uri, document.where((*path, key)))
+    if ssh:
+        check_ssh(ssh, document.where((*path, "ssh")))
+    if raw.migration_address:
+        check_address(raw.migration_address, document.where((*path, "migration_address")))

@@ -75,6 +75,13 @@ def _problem(document: Document, model: type[BaseModel], each: Any) -> ConfigErr
         do = "Put it in quotes." if isinstance(each["input"], (int, float)) else ""
         what = f"{key} must be text, not {_told(each['input'])}"
         return ConfigError("config_value", what, where=where, do=do)
+    if path == ("clusters",) and (kind == "too_short" or each["input"] is None):
+        return ConfigError(
+            "config_value",
+            "the config has no cluster in it",
+            where=where,
+            do="Write one under 'clusters', or let `standfast init URI…` do it.",
+        )
     if kind == "too_short":
         what = f"{key} must hold at least {context['min_length']}, not {context['actual_length']}"
         return ConfigError("config_value", what, where=where)
@@ -116,7 +123,8 @@ def _told(value: object) -> str:
         return "a block of keys"
     if isinstance(value, (tuple, list)):
         return f"a list of {len(value)}"
-    return repr(value)
+    shown = repr(value)
+    return shown if len(shown) <= 60 else f"{shown[:57]}..."
 
 
 def _hint(kind: str) -> str:

@@ -25,6 +25,8 @@ def _whole(value: object, parse: Callable[[str], int], example: str) -> int:
         raise ValueError(f"{value!r} is neither a whole number nor text like {example}")
     if number <= 0:
         raise ValueError(f"{value!r} is nothing; write it as {example}")
+    if number >= 2**63:
+        raise ValueError(f"{value!r} is more than anything has")
     return number
 
 
@@ -74,8 +76,8 @@ class RawHost(Strict):
     migration_speed: Rate | None = Field(
         default=None, description="speed of the migration network, bits per second"
     )
-    moves_out: int | None = Field(default=None, ge=1, description="live migrations out at once")
-    moves_in: int | None = Field(default=None, ge=1, description="live migrations in at once")
+    moves_out: int | None = Field(default=None, ge=1, le=1000, description="live migrations out at once")
+    moves_in: int | None = Field(default=None, ge=1, le=1000, description="live migrations in at once")
 
 
 class RawRules(Strict):
@@ -147,7 +149,9 @@ def _policy_model() -> type[Strict]:
     for each in fields(Policy):
         kind = hints[each.name]
         assert each.default is not MISSING, each.name
-        keys[each.name] = (kind, _field(each.name, kind, each.default))
+        if kind == tuple[float, ...]:
+            kind = tuple[Annotated[float, Field(ge=0)], ...]
+        keys[each.name] = (kind, _field(each.name, hints[each.name], each.default))
     model: type[Strict] = create_model("RawPolicy", __base__=Strict, __doc__=Policy.__doc__, **keys)
     return model
 

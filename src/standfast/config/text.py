@@ -22,6 +22,7 @@ Path = tuple[str | int, ...]
 
 _TAG = "tag:yaml.org,2002:"
 _DEEPEST = 20
+_KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "null": "nothing"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,8 @@ def read(file: FilePath) -> Document:
         return Document(file, _Reader(document, yaml).value(node, ()), document.lines)
     except YAMLError as error:
         raise _broken(file, error) from error
+    except RecursionError as error:
+        raise ConfigError("config_too_deep", "the config is nested too deeply", where=str(file)) from error
 
 
 _FIRST_STEP = "`standfast init URI…` writes one; `standfast config schema` says what may stand in it."
@@ -173,8 +176,13 @@ class _Reader:
 
     def scalar(self, node: Node, path: Path) -> Any:
         kind = str(node.tag).removeprefix(_TAG)
-        if kind in {"int", "float", "bool", "null"}:
-            return self.yaml.constructor.construct_object(node)
+        if kind in _KINDS:
+            try:
+                return self.yaml.constructor.construct_object(node)
+            except (ValueError, KeyError) as error:  # a tag that lies (!!int x), a number without end
+                shown = f"{str(node.value)[:40]!r}"
+                what = f"{shown} can't be read as {_KINDS[kind]}"
+                raise self.error("config_value", path, what, "Write it in another way.") from error
         if kind in {"str", "timestamp", "value"}:
             return str(node.value)
         raise self.error("config_tag", path, f"the tag {node.tag!r} means nothing here", "Take it out.")

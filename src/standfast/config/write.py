@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from standfast.config.types import ClusterConfig, HostConfig
+from standfast.files import check_writable, write_whole
 from standfast.model.errors import RefusedError
 
 _HEAD = "# `standfast config check` reads this, `standfast config schema` says what may stand in it.\n"
@@ -63,12 +63,15 @@ def refuse_existing(path: Path) -> None:
 
 
 def write(path: Path, content: str, *, overwrite: bool = False) -> None:
-    """Write atomically, for the owner's eyes only. Raises RefusedError if the file is there, OSError."""
+    """Write whole or not at all, for the owner's eyes only. Raises RefusedError if the file is there, and
+    StandfastError where it can't be written."""
     if not overwrite:
         refuse_existing(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(content)
-    part.replace(path)
+    write_whole(path, content, "config", mode=0o600)
+
+
+def check_place(path: Path) -> None:
+    """Before long work is done for it: raises UsageError where no config can be written."""
+    there = next((each for each in path.absolute().parents if each.exists()), Path("/"))
+    check_writable(path if path.parent.exists() else there / path.name, "config", option="--config")

@@ -96,6 +96,8 @@ class Basis:
     hosts: tuple[tuple[HostId, int, str], ...]
     """(host, memory in bytes, digest of its pending updates), sorted."""
     rules_digest: str
+    names: tuple[tuple[str, str], ...] = ()
+    """What each host and VM was called then, by UUID, sorted. For sentences alone: a new name is no drift."""
 
 
 @dataclass(frozen=True, slots=True)

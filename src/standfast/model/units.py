@@ -24,7 +24,15 @@ def parse_size(text: str) -> int:
     number, prefix, binary = match.groups()
     decimal = not binary and text.strip().upper().endswith("B") and prefix
     base = 1000 if decimal else 1024
-    return int(float(number) * base ** _POWERS[prefix.upper()])
+    return _whole(number, base ** _POWERS[prefix.upper()], text)
+
+
+def _whole(number: str, unit: int, text: str) -> int:
+    """`number` times `unit`, if it is a number that a 64-bit counter can hold."""
+    value = float(number) * unit
+    if value >= 2**63:
+        raise ValueError(f"{text!r} is more than anything has")
+    return int(value)
 
 
 def parse_rate(text: str) -> int:
@@ -36,7 +44,7 @@ def parse_rate(text: str) -> int:
     if match is None:
         raise ValueError(f"{text!r} is no speed; write it as 1G, 100M or a number of bits per second")
     number, prefix = match.groups()
-    return int(float(number) * 1000 ** _POWERS[prefix.upper()])
+    return _whole(number, 1000 ** _POWERS[prefix.upper()], text)
 
 
 def size(number_bytes: float) -> str:

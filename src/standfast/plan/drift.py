@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 
 from standfast.model.cluster import Host, Rules, Snapshot, VmState
-from standfast.model.ids import HostId, VmId
+from standfast.model.ids import HostId
 from standfast.model.plan import Basis
 from standfast.model.units import size
 
@@ -29,6 +29,14 @@ def basis(snapshot: Snapshot, *, touched: frozenset[HostId] | None = None) -> Ba
             )
         ),
         rules_digest=rules_digest(snapshot.rules),
+        names=tuple(
+            sorted(
+                {
+                    *((str(host.id), host.name) for host in snapshot.hosts),
+                    *((str(vm.id), vm.name) for vm in snapshot.vms if _counts(vm.state)),
+                }
+            )
+        ),
     )
 
 
@@ -60,9 +68,9 @@ def _counts(state: VmState) -> bool:
 def _placement(basis: Basis, snapshot: Snapshot) -> Iterator[str]:
     before = {vm: (host, memory) for vm, host, memory in basis.placement}
     after = {vm.id: vm for vm in snapshot.vms if _counts(vm.state)}
-    names: dict[VmId, str] = {vm.id: vm.name for vm in snapshot.vms}
+    names = _names(basis, snapshot)
     for vm, (host, memory) in sorted(before.items(), key=lambda item: names.get(item[0], item[0])):
-        name, there = names.get(vm, str(vm)), snapshot.host_name(host)
+        name, there = names.get(vm, str(vm)), names.get(host, str(host))
         if vm not in after:
             yield f"{name} ran on {there} and runs nowhere now."
             continue
@@ -79,9 +87,10 @@ def _placement(basis: Basis, snapshot: Snapshot) -> Iterator[str]:
 def _hosts(basis: Basis, snapshot: Snapshot) -> Iterator[str]:
     before = {host: (memory, digest) for host, memory, digest in basis.hosts}
     after = {host.id: host for host in snapshot.hosts}
-    for host_id, (memory, digest) in before.items():
+    names = _names(basis, snapshot)
+    for host_id, (memory, digest) in sorted(before.items(), key=lambda item: names.get(item[0], item[0])):
         if host_id not in after:
-            yield f"Host {host_id} is no longer part of the cluster."
+            yield f"{names.get(host_id, f'Host {host_id}')} is no longer part of the cluster."
             continue
         host = after[host_id]
         if host.memory_bytes != memory:
@@ -93,6 +102,12 @@ def _hosts(basis: Basis, snapshot: Snapshot) -> Iterator[str]:
     for host in sorted(after.values(), key=lambda host: host.name):
         if host.id not in before:
             yield f"{host.name} is new in the cluster."
+
+
+def _names(basis: Basis, snapshot: Snapshot) -> dict[str, str]:
+    """What everything is called now, and what it was called where it is gone."""
+    now = [*((vm.id, vm.name) for vm in snapshot.vms), *((host.id, host.name) for host in snapshot.hosts)]
+    return dict(basis.names) | {str(id): name for id, name in now}
 
 
 def _rules(basis: Basis, snapshot: Snapshot) -> Iterator[str]:

@@ -35,6 +35,7 @@ KEEP_SECONDS = 300
 ALIVE_SECONDS = 5
 ALIVE_COUNT = 3
 
+_URI = re.compile(r"^ssh://(?:(?P<user>[^@]*)@)?(?P<host>\[[^]]+\]|[^:/@\[\]]+)(?::(?P<port>\d+))?/?\Z")
 _WITH_PORT = re.compile(r"^(?P<rest>(?:[^@]*@)?(?:\[[^]]+\]|[^:\[\]@]+)):(?P<port>\d+)$")
 
 
@@ -110,12 +111,18 @@ class SshTarget:
     @property
     def address(self) -> list[str]:
         """The destination as arguments of `ssh`, which wants a port apart, and brackets only in a URI."""
-        if self.destination.startswith("ssh://"):
-            return ["--", self.destination]
+        if uri := _URI.match(self.destination):  # ssh itself takes no IPv6 address with a port in a URI
+            user = f"{uri['user']}@" if uri["user"] else ""
+            return [*(["-p", uri["port"]] if uri["port"] else []), "--", user + uri["host"].strip("[]")]
         match = _WITH_PORT.match(self.destination)
         port = ["-p", match["port"]] if match else []
         rest = match["rest"] if match else self.destination
         return [*port, "--", rest.replace("[", "").replace("]", "")]
+
+    @property
+    def by_hand(self) -> str:
+        """The same for a person to type."""
+        return shlex.join(word for word in self.address if word != "--")
 
     @property
     def control_path(self) -> Path:
@@ -156,7 +163,7 @@ class SshTarget:
         done = self._communicate(command, text, timeout_seconds)
         if done.exit_code == SSH_FAILED or done.exit_code < 0:
             self.drop()
-            raise error_of(self.name, self.destination, done.stderr)
+            raise error_of(self.name, self.by_hand, done.stderr)
         return done
 
     def _communicate(self, command: list[str], text: bytes, timeout_seconds: float) -> Completed:
@@ -184,7 +191,7 @@ class SshTarget:
                     f"no answer within {timeout_seconds:g} s",
                     where=self.name,
                     why=_tail(words) or "the connection or the host is stuck",
-                    do=f"Try `ssh {self.destination} true` by hand.",
+                    do=f"Try `ssh {self.by_hand} true` by hand.",
                 ) from None
             return Completed(_text(stdout), _read(words), process.returncode)
 

@@ -12,6 +12,10 @@ from standfast.model.errors import ConfigError
 HEAD = "clusters:\n  lab:\n    platform: libvirt\n"
 HOSTS = HEAD + "    hosts:\n      kvm1: {uri: qemu+ssh://root@kvm1/system}\n"
 
+NO_CLUSTER = (
+    "the config has no cluster in it. Write one under 'clusters', or let `standfast init URI…` do it."
+)
+
 # name, file content, line (0: none), sentence after "FILE:LINE: "
 BAD = [
     (
@@ -66,10 +70,48 @@ BAD = [
         1,
         "the tag 'tag:yaml.org,2002:python/none' means nothing here. Take it out.",
     ),
+    ("nested without end", "clusters: " + "[" * 100_000, 0, "the config is nested too deeply."),
+    (
+        "a number without end",
+        f"clusters: {'9' * 5000}\n",
+        1,
+        f"'{'9' * 40}' can't be read as a whole number. Write it in another way.",
+    ),
+    (
+        "a tag that lies",
+        "clusters: !!int x\n",
+        1,
+        "'x' can't be read as a whole number. Write it in another way.",
+    ),
+    (
+        "a size without end",
+        HOSTS.replace("}", f", memory_bytes: {'9' * 30}TB}}"),
+        5,
+        f"'memory_bytes' can't be used: '{'9' * 30}TB' is more than anything has.",
+    ),
+    (
+        "a wait before it began",
+        HOSTS + "    policy: {move_backoff_seconds: [5, -1]}\n",
+        6,
+        "item 2 of 'move_backoff_seconds' must be at least 0, not -1.",
+    ),
+    (
+        "an option for an ssh destination",
+        HOSTS.replace("}", ", ssh: root@-oProxyCommand=x}"),
+        5,
+        "'root@-oProxyCommand=x' is no machine to ssh to. Write it as root@HOST or ssh://root@HOST:PORT.",
+    ),
+    (
+        "no address",
+        HOSTS.replace("}", ", migration_address: tcp://10.0.0.1}"),
+        5,
+        "'tcp://10.0.0.1' is neither an address nor the name of a machine. "
+        "Write the address alone, as in 10.0.0.1.",
+    ),
     ("a list", "- clusters\n", 1, "the config must be a block of keys. It begins with `clusters:`."),
     ("no clusters", "{}\n", 1, "the config has no key 'clusters'. Add 'clusters'."),
-    ("clusters empty", "clusters:\n", 1, "'clusters' must be a block of keys, not empty."),
-    ("no cluster", "clusters: {}\n", 1, "'clusters' must hold at least 1, not 0."),
+    ("clusters empty", "clusters:\n", 1, NO_CLUSTER),
+    ("no cluster", "clusters: {}\n", 1, NO_CLUSTER),
     ("misspelt at the top", "cluster: {}\n", 1, "unknown key 'cluster'. Did you mean 'clusters'?"),
     ("misspelt", HEAD + "    host: {}\n", 4, "unknown key 'host'. Did you mean 'hosts'?"),
     ("misspelt host key", HOSTS.replace("uri:", "url:"), 5, "unknown key 'url'. Did you mean 'uri'?"),
@@ -129,7 +171,7 @@ BAD = [
         "host in a uri that would be an option",
         HEAD + "    hosts:\n      kvm1: {uri: 'qemu+ssh://-oProxyCommand=reboot/system'}\n",
         5,
-        "'-oproxycommand=reboot' is no machine to ssh to. Write it as root@HOST or ssh://root@HOST:PORT.",
+        "'qemu+ssh://-oProxyCommand=reboot/system' names no machine. Write it as qemu+ssh://root@HOST/system.",
     ),
     (
         "name over two lines",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from standfast.config import HostConfig
-from standfast.config.load import load, schema, ssh_of
+from standfast.config.load import load, schema
 from standfast.config.paths import config_path, state_dir
 from standfast.config.write import text, write
 from standfast.model.errors import ConfigError, RefusedError
@@ -106,22 +106,6 @@ def test_only_names_hosts_of_the_cluster(file: Path) -> None:
         ConfigError, match=r"standfast\.yaml:2: cluster 'east' has no host 'kvm9'\. Did you mean 'kvm1'"
     ):
         east.only(("kvm9",))
-
-
-@pytest.mark.parametrize(
-    ("uri", "ssh"),
-    [
-        ("qemu+ssh://root@kvm1/system", "root@kvm1"),
-        ("qemu+ssh://kvm1/system?keyfile=x", "kvm1"),
-        ("qemu+ssh://root@kvm1:22/system", "ssh://root@kvm1:22"),
-        ("qemu+ssh://root@[fd00::1]:22/system", "ssh://root@[fd00::1]:22"),
-        ("qemu+ssh://root@[fd00::1]/system", "root@fd00::1"),
-        ("qemu+tls://kvm1:16514/system", "kvm1"),
-        ("qemu:///system", ""),
-    ],
-)
-def test_ssh_destination_comes_from_the_uri(uri: str, ssh: str) -> None:
-    assert ssh_of(uri) == ssh
 
 
 def test_what_is_written_is_read_back(file: Path) -> None:

@@ -84,7 +84,34 @@ def test_a_host_that_is_gone_is_drift() -> None:
         hosts=snapshot.hosts[:3],
         vms=tuple(one for one in snapshot.vms if one.host != host_id(4)),
     )
-    assert len(compare(basis(snapshot), fewer)) == 4
+    assert compare(basis(snapshot), fewer) == (
+        "small2 ran on host4 and runs nowhere now.",
+        "small5 ran on host4 and runs nowhere now.",
+        "small8 ran on host4 and runs nowhere now.",
+        "host4 is no longer part of the cluster.",
+    )
+
+
+def test_what_is_gone_is_told_by_the_name_that_it_had() -> None:
+    snapshot = lab()
+    fewer = replace(snapshot, vms=tuple(one for one in snapshot.vms if one.name != "small0"))
+    assert compare(basis(snapshot), fewer) == ("small0 ran on host2 and runs nowhere now.",)
+
+
+def test_a_new_name_is_no_drift() -> None:
+    renamed = changed_host(lab(), 2, name="kvm2")
+    renamed = replace(
+        renamed, vms=tuple(replace(one, name="web") if one.name == "small0" else one for one in renamed.vms)
+    )
+    assert compare(basis(lab()), renamed) == ()
+    moved = changed_vm(renamed, "web", host=host_id(4))
+    assert compare(basis(lab()), moved) == ("web ran on kvm2 and runs on host4 now.",)
+
+
+def test_a_basis_without_names_still_tells_what_it_can() -> None:
+    bare = replace(basis(lab()), names=())
+    fewer = replace(lab(), vms=tuple(one for one in lab().vms if one.name != "small0"))
+    assert compare(bare, fewer) == ("uuid-of-small0 ran on host2 and runs nowhere now.",)
 
 
 def test_the_order_of_rules_does_not_matter() -> None:

@@ -93,7 +93,9 @@ def test_a_destination_that_looks_like_an_option_is_refused() -> None:
         ("root@[fd00::1]:22", ["-p", "22", "--", "root@fd00::1"]),
         ("root@[fd00::1]", ["--", "root@fd00::1"]),
         ("fd00::1", ["--", "fd00::1"]),
-        ("ssh://root@[fd00::1]:22", ["--", "ssh://root@[fd00::1]:22"]),
+        ("ssh://root@[fd00::1]:22", ["-p", "22", "--", "root@fd00::1"]),
+        ("ssh://root@[fd00::1]", ["--", "root@fd00::1"]),
+        ("ssh://kvm1:2222/", ["-p", "2222", "--", "kvm1"]),
     ],
 )
 def test_a_port_is_given_apart(destination: str, arguments: list[str]) -> None:

@@ -1,0 +1,59 @@
+"""What `scan` says of reboots: the same as the plan will."""
+
+from __future__ import annotations
+
+import pytest
+
+from standfast.cli.scan import as_dict, as_text
+from standfast.model.cluster import Host, Snapshot
+from standfast.model.hostwork import PendingUpdate, RebootSign, UpdateState
+from standfast.model.ids import HostId
+from standfast.model.policy import Policy
+
+KERNEL = PendingUpdate("linux-image-amd64", "1", "2", security=True)
+LIBVIRT = PendingUpdate("libvirt-daemon-system", "1", "2")
+LESS = PendingUpdate("less", "1", "2")
+
+
+def seen(*pending: PendingUpdate, signs: tuple[RebootSign, ...] = ()) -> Snapshot:
+    host = Host(HostId("h1"), "kvm1", 1, updates=UpdateState(0.0, "b", pending, signs))
+    return Snapshot("east", "libvirt", 0.0, (host,), ())
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "policy", "words", "expected"),
+    [
+        (
+            seen(KERNEL),
+            Policy(),
+            "after the update: package linux-image-amd64 (kernel)",
+            "package linux-image-amd64 (kernel)",
+        ),
+        (
+            seen(LESS, LIBVIRT),
+            Policy(),
+            "after the update: package libvirt-daemon-system (hypervisor)",
+            "package libvirt-daemon-system (hypervisor)",
+        ),
+        (seen(LESS), Policy(), "after the update, if it asks for one", ""),
+        (
+            seen(LESS),
+            Policy(always_reboot=True),
+            "after the update: policy always_reboot",
+            "policy always_reboot",
+        ),
+        (seen(LIBVIRT), Policy(security_only=True), "not needed", ""),
+        (seen(), Policy(always_reboot=True), "not needed", ""),
+        (
+            seen(LESS, signs=(RebootSign.REQUIRED_FILE,)),
+            Policy(),
+            "needed: an installed package asks for it",
+            "reboot sign reboot required file",
+        ),
+    ],
+)
+def test_a_reboot_is_needed_now_or_expected_or_neither(
+    snapshot: Snapshot, policy: Policy, words: str, expected: str
+) -> None:
+    assert as_text(snapshot, policy).splitlines()[1].endswith(f"  {words}")
+    assert as_dict(snapshot, policy)["hosts"][0]["reboot_expected"] == expected
