@@ -112,11 +112,15 @@ Call = Ask | Cordon | Uncordon | Begin | StartMove | CancelMove | GiveBack
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One step: `changes` and `events` in one transaction, then `call`."""
+    """One step: `changes` and `events` in one transaction, then `call`.
+
+    `look` asks that what comes next is decided on a new look, also where nothing outside was changed.
+    """
 
     changes: tuple[Change, ...] = ()
     events: tuple[NewEvent, ...] = ()
     call: Call | None = None
+    look: bool = False
 
 
 WAIT = (Action(),)

@@ -119,22 +119,20 @@ def choose_target(view: View, snapshot: Snapshot, row: HostRow, vm: Vm) -> HostI
     """The planned target while it is still right, else the planner's choice; a failed target comes last."""
     failed = {move.target for move in _tries(view, row, vm)}
     avoid = view.out | {row.host}
-    planned = next(
-        (
-            move.target
-            for step in view.run.plan.steps
-            if step.host == row.host
-            for move in step.moves
-            if move.vm == vm.id
-        ),
-        None,
-    )
+    planned = planned_target(view, row, vm)
     if planned is not None and planned not in avoid | failed and not blockers.of_move(snapshot, vm, planned):
         return planned
     choice = place.choose(snapshot, vm, patched=view.patched, avoid=avoid | failed, order=turn_order(view))
     if isinstance(choice, Reason) and failed:
         return place.choose(snapshot, vm, patched=view.patched, avoid=avoid, order=turn_order(view))
     return choice
+
+
+def planned_target(view: View, row: HostRow, vm: Vm) -> HostId | None:
+    """Where the plan sends this VM in the host's turn; None for one that the plan did not know."""
+    steps = (step for step in view.run.plan.steps if step.host == row.host)
+    moves = (move for step in steps for move in step.moves if move.vm == vm.id)
+    return next((move.target for move in moves), None)
 
 
 def turn_order(view: View) -> tuple[HostId, ...]:

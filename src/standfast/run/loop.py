@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor
+from dataclasses import replace
 from typing import Any
 
 import structlog
 
+from standfast.model.cluster import Snapshot
 from standfast.model.errors import StandfastError
 from standfast.model.ids import RunId
 from standfast.model.moves import MoveOutcome
@@ -16,12 +18,16 @@ from standfast.ports import Fencing, Outside
 from standfast.run import eta
 from standfast.run.calls import Caller
 from standfast.run.decide import decide
+from standfast.run.lookout import Lookout
 from standfast.run.observe import RulesFor, observe
 from standfast.run.seen import Seen, order_of
 from standfast.store.lease import Lease
 from standfast.store.repository import Store
 
 log = structlog.get_logger()
+
+ROUNDS = 10
+"""How many steps may follow from one look; a bound against a mistake, not a measure."""
 
 
 class RunLoop:
@@ -44,6 +50,7 @@ class RunLoop:
         self._rules = rules
         self._lease = lease
         self._executor = executor
+        self._lookout = Lookout()
         self._caller = Caller(outside, self._fencing, executor, wake)
 
     def _fencing(self) -> Fencing:
@@ -62,7 +69,7 @@ class RunLoop:
         # Asked before looking: what a platform says has ended is then seen as it is after its end.
         outcomes = {move.id: self._outcome(move) for move in run.moves if move.state is MoveState.STARTED}
         try:
-            snapshot = observe(self._outside, self._rules, executor=self._executor)
+            snapshot = self._look(run)
         except StandfastError as error:
             log.warning("the cluster can't be observed", error=str(error))
             return False
@@ -77,16 +84,40 @@ class RunLoop:
             under_way=self._caller.under_way,
             epoch=fencing.epoch,
         )
-        changed = False
         now = self._outside.clock.now()
-        for action in decide(run, seen, now):
-            if action.changes or action.events:
-                self._store.write(fencing.epoch, self._run, action.changes, action.events, now)
-                changed = True
-            if action.call is not None:
-                self._caller.make(action.call)
+        changed = self._decide(run, seen, now, fencing)
         self._publish(run, seen, now, fencing)
         return changed
+
+    def _decide(self, run: Run, seen: Seen, now: float, fencing: Fencing) -> bool:
+        """Decide on one look until nothing more follows from it, or until something outside was asked to
+        change: what comes then is decided on the next look. True if rows changed."""
+        changed = False
+        for _ in range(ROUNDS):
+            wrote = look = False
+            for action in decide(run, seen, now):
+                if action.changes or action.events:
+                    self._store.write(fencing.epoch, self._run, action.changes, action.events, now)
+                    wrote = True
+                if action.call is not None:
+                    self._caller.make(action.call)
+                    self._lookout.touched(action.call.host)
+                look |= action.look or action.call is not None
+            changed |= wrote
+            if look or not wrote:
+                break
+            run = self._store.run(self._run)
+            # An answer and a failure count once.
+            seen = replace(seen, scans={}, healths={}, failures=())
+        return changed
+
+    def _look(self, run: Run) -> Snapshot:
+        now = self._outside.clock.now()
+        under_way = frozenset(host for _, host in self._caller.under_way)
+        kept = self._lookout.kept(run, now)
+        snapshot = observe(self._outside, self._rules, executor=self._executor, kept=kept)
+        self._lookout.looked(snapshot, kept, under_way, now)
+        return snapshot
 
     def _outcome(self, move: Any) -> MoveOutcome:
         return self._outside.platform.move_outcome(order_of(move))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
+from types import MappingProxyType
 
 from standfast.model.cluster import Host, Rules, Snapshot
 from standfast.model.errors import RefusedError, StandfastError
+from standfast.model.hostwork import HostFacts
 from standfast.model.ids import HostId
 from standfast.ports import HostWork, Outside
 
@@ -22,8 +24,10 @@ def observe(
     scan: bool = False,
     refresh: bool = False,
     executor: Executor | None = None,
+    kept: Mapping[HostId, HostFacts] = MappingProxyType({}),
 ) -> Snapshot:
-    """The cluster now. `scan` asks each host for its pending updates too, which takes seconds.
+    """The cluster now. `scan` asks each host for its pending updates too, which takes seconds. Of hosts in
+    `kept` these facts are taken in place of asking.
 
     A host that does not answer is marked so and stays in the snapshot; StandfastError only if the platform
     as a whole can't be asked, if a scan fails, or if two names turn out to be one host.
@@ -31,7 +35,7 @@ def observe(
     snapshot = outside.platform.observe()
 
     def look(host: Host) -> Host:
-        return _looked_at(outside.work, host, scan=scan, refresh=refresh)
+        return _looked_at(outside.work, host, kept.get(host.id), scan=scan, refresh=refresh)
 
     refuse_same_host(snapshot.hosts)
     run = executor.map if executor is not None else map
@@ -53,11 +57,11 @@ def refuse_same_host(hosts: Iterable[Host]) -> None:
         first[host.id] = host.name
 
 
-def _looked_at(work: HostWork, host: Host, *, scan: bool, refresh: bool) -> Host:
+def _looked_at(work: HostWork, host: Host, kept: HostFacts | None, *, scan: bool, refresh: bool) -> Host:
     if not host.reachable:
         return host
     try:
-        facts = work.look(host.id)
+        facts = kept or work.look(host.id)
     except StandfastError as error:
         return replace(host, unreachable_why=str(error), unreachable_code=error.code)
     cordoned_by = facts.cordoned_by if facts.cordoned_by is not None else host.cordoned_by

@@ -11,7 +11,7 @@ from standfast.model.hostwork import WorkKind, WorkPhase
 from standfast.model.reasons import Code
 from standfast.model.run import ENDED_PHASES, HostRow, Phase, RunState
 from standfast.plan import headroom
-from standfast.run import cordons, draining, verifying
+from standfast.run import ahead, cordons, draining, verifying
 from standfast.run.actions import Action, Ask, Begin, Question
 from standfast.run.seen import View
 from standfast.run.steps import calls, enter, hold, hold_for, note
@@ -29,9 +29,12 @@ def planned(view: View, row: HostRow) -> tuple[Action, ...]:
         return (enter(view, row, Phase.SKIPPED, "skipped: the run was cancelled before its turn"),)
     if not view.may_start or view.host(row) is None:
         return ()
-    if any(other.position < row.position and other.phase not in ENDED_PHASES for other in view.run.hosts):
-        return _stage(view, row)
-    if view.started:
+    before = [
+        other for other in view.run.hosts if other.position < row.position and other.phase not in ENDED_PHASES
+    ]
+    if before:
+        return _stage(view, row) or ahead.ahead(view, row, before)
+    if any(move.step != row.host for move in view.started):
         return ()
     lacking = headroom.reserve(view.snapshot, view.out | {row.host})
     if lacking is not None:
@@ -65,7 +68,7 @@ def silenced(view: View, row: HostRow) -> tuple[Action, ...]:
     if stage.phase is not WorkPhase.SUCCEEDED:
         return _work_failed(view, row, Code.STAGE_FAILED, DOWNLOADING, stage.detail)
     if row.scan_before is None or row.health_before is None:
-        return _state_before(view, row)
+        return ahead.state_before(view, row)
     if row.scan_before.interrupted:
         mend = "Run `dpkg --configure -a` on it, then resume."
         words = f"{row.name}: an earlier package operation was interrupted: {row.scan_before.interrupted}."
@@ -79,20 +82,6 @@ def silenced(view: View, row: HostRow) -> tuple[Action, ...]:
 
 def _must_reboot(view: View, row: HostRow) -> bool:
     return view.policy.always_reboot
-
-
-def _state_before(view: View, row: HostRow) -> tuple[Action, ...]:
-    scan = row.scan_before or view.seen.scans.get(row.host)
-    health = row.health_before or view.seen.healths.get(row.host)
-    if scan is not row.scan_before or health is not row.health_before:
-        pending = f"{len(scan.pending)} updates pending" if scan is not None else "state noted"
-        return (note(row, "state_before", pending, scan_before=scan, health_before=health),)
-    questions = [
-        Ask(row.host, question)
-        for question, answer in ((Question.SCAN, scan), (Question.HEALTH, health))
-        if answer is None
-    ]
-    return tuple(Action(call=ask) for ask in questions if view.free_to_call(row, ask.key))
 
 
 def empty(view: View, row: HostRow) -> tuple[Action, ...]:

@@ -13,10 +13,13 @@ from standfast.store.changes import NewEvent, PutHost
 
 
 def enter(view: View, row: HostRow, phase: Phase, text: str, **fields: Any) -> Action:
-    """The host goes into `phase`; the row's clock and its count of failed calls begin anew."""
+    """The host goes into `phase`; the row's clock and its count of failed calls begin anew.
+
+    That a host is empty is seen twice before anything is done to it.
+    """
     changed = replace(row, phase=phase, since=view.now, call_failures=0, next_call_at=0.0, **fields)
     event = NewEvent("host_phase", text, host=row.host, data={"from": row.phase, "to": str(phase)})
-    return Action((PutHost(changed),), (event,))
+    return Action((PutHost(changed),), (event,), look=phase is Phase.EMPTY)
 
 
 def hold(view: View, row: HostRow, code: Code, sentence: str, mend: str = "") -> tuple[Action, ...]:

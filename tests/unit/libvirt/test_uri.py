@@ -21,8 +21,8 @@ def test_ssh_goes_by_our_wrapper(tmp_path: Path) -> None:
     assert f"-F '{config}'" in text
     assert "StrictHostKeyChecking=yes" in text
     assert "BatchMode=yes" in text
-    assert ssh_wrapper(config) == wrapper
-    assert ssh_wrapper(None) != wrapper
+    assert ssh_wrapper(config, "root@kvm1") == wrapper
+    assert len({wrapper, ssh_wrapper(None, "root@kvm1"), ssh_wrapper(config, "root@kvm2")}) == 3
 
 
 @pytest.mark.parametrize(

@@ -12,20 +12,28 @@ from standfast.model.errors import ConfigError
 from standfast.transports.ssh import ALIVE_COUNT, ALIVE_SECONDS, CONNECT_SECONDS, private_directory
 
 
-def ssh_wrapper(ssh_config: Path | None) -> Path:
+KEEP_SECONDS = 60
+"""How long a connection is kept after its last user: what comes next (`apply` after `plan`, the controller
+after `apply`) need not shake hands again."""
+
+
+def ssh_wrapper(ssh_config: Path | None, host: str) -> Path:
     """A script that libvirt runs in place of `ssh` (URI parameter `command`); made if it isn't there.
 
-    It asks no questions, takes on no unknown host key, and shares no connection with anybody, so that a
-    shared one which is given up does not take libvirt's along.
+    It asks no questions and takes on no unknown host key. All of libvirt's connections to one `host`
+    (`[user@]name[:port]`) share one; with our own ssh calls they share none, so that a connection which is
+    given up there does not take libvirt's along.
     """
+    key = hashlib.sha256(f"{ssh_config}\n{host}".encode()).hexdigest()[:14]
     options = (
         "BatchMode=yes",
         "StrictHostKeyChecking=yes",
         f"ConnectTimeout={CONNECT_SECONDS}",
         f"ServerAliveInterval={ALIVE_SECONDS}",
         f"ServerAliveCountMax={ALIVE_COUNT}",
-        "ControlMaster=no",
-        "ControlPath=none",
+        "ControlMaster=auto",
+        f"ControlPath={private_directory() / f'lv{key}'}",
+        f"ControlPersist={KEEP_SECONDS}",
         "LogLevel=ERROR",
     )
     chosen = ["-F", str(ssh_config)] if ssh_config else []
@@ -53,7 +61,7 @@ def connection_uri(uri: str, ssh_config: Path | None) -> str:
     query = parse_qsl(parts.query, keep_blank_values=True)
     if not parts.scheme.endswith("+ssh") or any(name == "command" for name, _ in query):
         return uri
-    query += [("command", str(ssh_wrapper(ssh_config)))]
+    query += [("command", str(ssh_wrapper(ssh_config, parts.netloc)))]
     if not any(name == "no_tty" for name, _ in query):
         query += [("no_tty", "1")]
     return urlunsplit(parts._replace(query=urlencode(query, quote_via=quote, safe="/")))

@@ -1,0 +1,89 @@
+"""What is done for the next host while the one before it is still out: nothing that would take it out too.
+
+Its state is noted, and those of its VMs go that the plan sends to hosts already patched. They would go a
+minute later anyhow, to the same places; now nobody waits for them. The host is not cordoned and not out:
+should the run end here, its VMs only run elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from standfast.model.cluster import Snapshot, Vm
+from standfast.model.ids import HostId
+from standfast.model.moves import Purpose
+from standfast.model.run import HostRow, Phase
+from standfast.plan import blockers, headroom
+from standfast.run import draining
+from standfast.run.actions import Action, Ask, Question
+from standfast.run.seen import View
+from standfast.run.steps import note
+
+EMPTY_PHASES = frozenset(
+    {Phase.EMPTY, Phase.PATCHING, Phase.REBOOTING, Phase.VERIFYING, Phase.REFILLING, Phase.DONE}
+)
+"""Phases of a host that needs no migration slot any more."""
+
+
+def ahead(view: View, row: HostRow, before: Sequence[HostRow]) -> tuple[Action, ...]:
+    """For the host that is next, once those before it are empty. Empty tuple: nothing more to do ahead."""
+    if any(other.phase not in EMPTY_PHASES for other in before) or not _is_next(view, row):
+        return ()
+    if row.scan_before is None or row.health_before is None:
+        noted = state_before(view, row)
+        if noted:
+            return noted
+    if row.scan_before is None or row.scan_before.interrupted or row.scan_before.compliant:
+        return ()
+    return _moves(view, row)
+
+
+def _is_next(view: View, row: HostRow) -> bool:
+    planned = (other for other in view.run.hosts if other.phase == Phase.PLANNED)
+    return min(planned, key=lambda other: other.position).host == row.host
+
+
+def state_before(view: View, row: HostRow) -> tuple[Action, ...]:
+    """Ask for pending updates and health until both are on record."""
+    scan = row.scan_before or view.seen.scans.get(row.host)
+    health = row.health_before or view.seen.healths.get(row.host)
+    if scan is not row.scan_before or health is not row.health_before:
+        pending = f"{len(scan.pending)} updates pending" if scan is not None else "state noted"
+        return (note(row, "state_before", pending, scan_before=scan, health_before=health),)
+    questions = [
+        Ask(row.host, question)
+        for question, answer in ((Question.SCAN, scan), (Question.HEALTH, health))
+        if answer is None
+    ]
+    return tuple(Action(call=ask) for ask in questions if view.free_to_call(row, ask.key))
+
+
+def _moves(view: View, row: HostRow) -> tuple[Action, ...]:
+    """Moves of the plan whose target is patched and takes VMs, as far as limits, rules and headroom allow.
+
+    Each is tried once: what fails here is tried again, and counted, when it is the host's turn.
+    """
+    found: list[Action] = []
+    snapshot = view.snapshot
+    tried = {move.vm for move in view.run.moves if move.step == row.host}
+    for vm in sorted(snapshot.vms_on(row.host), key=lambda vm: (-vm.memory_bytes, vm.name)):
+        target = draining.planned_target(view, row, vm)
+        if target is None or vm.flight is not None or vm.id in tried:
+            continue
+        if not _may_go(view, snapshot, vm, target, len(view.started) + len(found)):
+            continue
+        move = draining.new_move(view, snapshot, vm, target, Purpose.EVACUATE, row.host, len(found))
+        found.append(draining.start(view, vm, move))
+        snapshot = draining.with_flight(snapshot, vm, target)
+    return tuple(found)
+
+
+def _may_go(view: View, snapshot: Snapshot, vm: Vm, target: HostId, under_way: int) -> bool:
+    return (
+        target in view.patched
+        and target not in view.out
+        and not blockers.of_vm(vm)
+        and not blockers.of_move(snapshot, vm, target)
+        and draining.may_fly(view, snapshot, vm, target, under_way)
+        and headroom.reserve(draining.with_flight(snapshot, vm, target), view.out) is None
+    )
