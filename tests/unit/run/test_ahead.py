@@ -11,7 +11,8 @@ import run_build as build
 from run_drive import DriveMaker, open_drives
 
 from standfast.model.hostwork import WorkKind, WorkPhase
-from standfast.model.ids import HostId
+from standfast.model.ids import HostId, VmId
+from standfast.model.moves import Purpose
 from standfast.model.plan import PlannedMove
 from standfast.model.run import MoveState, Phase, Run, RunState, Verb
 from standfast.platforms.simulated import SimSpec
@@ -36,9 +37,7 @@ def second_host_waits(first: Phase, target: str, **more: object) -> tuple[Run, S
         build.row("c", Phase.PLANNED, 2, scan_before=build.SCAN, health_before=build.well()),
         **more,  # type: ignore[arg-type]
     )
-    move = PlannedMove(
-        build.VmId("v"), "v", HostId("c"), HostId(target), build.Purpose.EVACUATE, build.PREDICTED
-    )
+    move = PlannedMove(VmId("v"), "v", HostId("c"), HostId(target), Purpose.EVACUATE, build.PREDICTED)
     waves = tuple(
         replace(
             wave,

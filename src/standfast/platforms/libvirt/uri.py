@@ -11,7 +11,6 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 from standfast.model.errors import ConfigError
 from standfast.transports.ssh import ALIVE_COUNT, ALIVE_SECONDS, CONNECT_SECONDS, private_directory
 
-
 KEEP_SECONDS = 60
 """How long a connection is kept after its last user: what comes next (`apply` after `plan`, the controller
 after `apply`) need not shake hands again."""
