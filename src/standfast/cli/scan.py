@@ -36,7 +36,7 @@ def scan(session: Session, cluster: str | None, hosts: tuple[str, ...], no_refre
     """Say what is pending on each host, and whether it needs a reboot.
 
     Fetches the package lists on each host first; changes nothing else. Exit code 3 if a host could not be
-    asked, 6 if that was for its host key or our key.
+    asked or scanned, 6 if that was for its host key or our key.
     """
     from standfast.cli.looking import host_ids, look
 
@@ -76,6 +76,7 @@ def _host_dict(host: Host, policy: Policy) -> dict[str, Any]:
         "id": str(host.id),
         "reachable": host.reachable,
         "unreachable_why": host.unreachable_why,
+        "unscanned_why": host.unscanned_why,
         "pending": None if updates is None else [asdict(each) for each in updates.pending],
         "security": None if updates is None else sum(each.security for each in updates.pending),
         "reboot_needed": None if updates is None else bool(updates.reboot_signs),
@@ -97,7 +98,7 @@ def as_text(snapshot: Snapshot, policy: Policy) -> str:
 
 def _row(host: Host, policy: Policy) -> tuple[str, ...]:
     if host.updates is None:
-        return (host.name, "?", "?", "not asked")
+        return (host.name, "?", "?", "not known")
     security = sum(each.security for each in host.updates.pending)
     return (host.name, str(len(host.updates.pending)), str(security), _reboot(host, host.updates, policy))
 
@@ -116,7 +117,9 @@ def _reboot(host: Host, updates: UpdateState, policy: Policy) -> str:
 
 def _notes(host: Host) -> list[str]:
     if host.updates is None:
-        return [f"{host.name} can't be asked: {host.unreachable_why or 'no answer'}"]
+        if host.facts is None:
+            return [f"{host.name} can't be asked: {host.unreachable_why or 'no answer'}"]
+        return [f"{host.name} can't be scanned: {host.unscanned_why or 'no answer'}"]
     notes = []
     if host.updates.interrupted:
         notes.append(

@@ -98,6 +98,7 @@ class Host:
     cordoned_by: str = ""  # the run that did it, or other words found there
     facts: HostFacts | None = None  # None: could not be asked
     updates: UpdateState | None = None  # None: not scanned
+    unscanned_why: str = ""  # why a scan that was asked for gave nothing
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ class Code(StrEnum):
     VM_MANAGED_SAVE = "vm_managed_save"
     VM_NOT_RUNNING = "vm_not_running"  # paused, crashed or unknown: not ours to touch
     VM_BUSY = "vm_busy"  # a job (backup, block copy, snapshot) holds the VM
+    VM_BLACKOUT = "vm_blackout"  # it writes too fast to be moved within its black-out budget
     VM_UNSUPPORTED = "vm_unsupported"  # the platform says so, in its own words
     # This VM can't go to that host.
     TARGET_MEMORY = "target_memory"
@@ -37,6 +38,7 @@ class Code(StrEnum):
     RULE_BROKEN_NOW = "rule_broken_now"  # already violated before we begin
     # A host.
     HOST_UNREACHABLE = "host_unreachable"
+    HOST_NOT_SCANNED = "host_not_scanned"  # it answers, and what is pending on it is not known
     HOST_DUPLICATE = "host_duplicate"  # one host under two names
     HOST_TOO_OLD = "host_too_old"
     HOST_DISK_FULL = "host_disk_full"

@@ -96,7 +96,8 @@ def _hosts(basis: Basis, snapshot: Snapshot) -> Iterator[str]:
         if host.memory_bytes != memory:
             yield f"{host.name} had {size(memory)} for VMs and has {size(host.memory_bytes)} now."
         if digest and host.updates is None:
-            yield f"The pending updates of {host.name} could not be looked at again."
+            why = f": {host.unscanned_why.rstrip('.')}" if host.unscanned_why else ""
+            yield f"The pending updates of {host.name} could not be looked at again{why}."
         elif digest and _pending(host) != digest:
             yield f"The pending updates of {host.name} are not those of the plan."
     for host in sorted(after.values(), key=lambda host: host.name):

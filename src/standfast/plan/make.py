@@ -10,8 +10,9 @@ from standfast.model.ids import HostId, VmId
 from standfast.model.moves import Prediction, Purpose
 from standfast.model.plan import SCHEMA_VERSION, Bounds, HostStep, LeftAlone, Plan, PlannedMove, Wave
 from standfast.model.policy import Policy
-from standfast.model.reasons import Code, Reason
+from standfast.model.reasons import Reason
 from standfast.plan import blockers
+from standfast.plan.blackout import Darkness
 from standfast.plan.board import Board
 from standfast.plan.bounds import moves_at_least
 from standfast.plan.drain import drain
@@ -78,24 +79,15 @@ def _about_moves(board: Board, policy: Policy, work: _Work) -> list[Reason]:
     """What is worth knowing of the VMs that will move: transient ones, those too busy for their budget."""
     found: list[Reason] = []
     seen: set[VmId] = set()
+    darkness = Darkness(board, policy)
     for move in (move for step in work.steps for move in step.moves):
         if move.vm in seen:
             continue
         seen.add(move.vm)
         vm = board.vms[move.vm]
         found += blockers.warnings_of(vm)
-        budget = vm.blackout_budget_seconds
-        budget = policy.blackout_budget_seconds if budget is None else budget
-        if not move.predicted.converges or move.predicted.blackout_p95_seconds > budget:
-            found.append(
-                Reason(
-                    Code.MOVE_TIMEOUT,
-                    f"{vm.name} writes memory too fast to be moved within {budget:.2g} s of black-out.",
-                    "Raise its budget, allow auto_converge, or move it when it is quieter.",
-                    host=move.source,
-                    vm=vm.id,
-                )
-            )
+        if may_be_dark := darkness.warning(vm, move.predicted):
+            found.append(may_be_dark)
     return found
 
 

@@ -12,6 +12,7 @@ from standfast.model.policy import Policy
 from standfast.model.reasons import Code, Reason
 from standfast.model.units import size
 from standfast.plan import blockers
+from standfast.plan.blackout import Darkness
 from standfast.plan.board import Board
 from standfast.plan.reboots import has_work
 
@@ -41,6 +42,7 @@ def triage(
     compliant: set[HostId] = set()
     alone: list[LeftAlone] = []
     refusals: list[Reason] = []
+    darkness = Darkness(board, policy)
     for host in sorted(board.hosts.values(), key=lambda host: (host.name, host.id)):
         chosen = (only is None or host.id in only) and host.id not in exclude
         scanned = host.reachable and host.updates is not None and not host.updates.interrupted
@@ -49,7 +51,7 @@ def triage(
             alone.append(LeftAlone(host.id, host.name, None))
         elif not chosen:
             alone.append(LeftAlone(host.id, host.name, _left_out(host)))
-        elif reasons := tuple(_against(board, host)):
+        elif reasons := tuple(_against(board, host, darkness)):
             refusals.extend(reasons)
             alone.append(LeftAlone(host.id, host.name, reasons[0]))
         else:
@@ -61,7 +63,7 @@ def _left_out(host: Host) -> Reason:
     return Reason(Code.OPERATOR, f"{host.name} was left out on request.", host=host.id)
 
 
-def _against(board: Board, host: Host) -> Iterator[Reason]:
+def _against(board: Board, host: Host, darkness: Darkness) -> Iterator[Reason]:
     if not host.reachable or host.facts is None:
         why = f" ({host.unreachable_why})" if host.unreachable_why else ""
         sentence = (
@@ -72,12 +74,9 @@ def _against(board: Board, host: Host) -> Iterator[Reason]:
         )
         return
     if host.updates is None:
-        yield Reason(
-            Code.HOST_UNREACHABLE,
-            f"{host.name} was not scanned for updates.",
-            "Scan it, or leave it out.",
-            host=host.id,
-        )
+        why = f"could not be scanned for updates ({host.unscanned_why.rstrip('.')})"
+        words = f"{host.name} {why if host.unscanned_why else 'was not scanned for updates'}."
+        yield Reason(Code.HOST_NOT_SCANNED, words, "Mend that, or leave it out.", host=host.id)
     else:
         yield from _packages(host)
     if host.cordoned:
@@ -92,6 +91,8 @@ def _against(board: Board, host: Host) -> Iterator[Reason]:
         # A job that holds a VM now (a backup, a move) ends; the run waits for it, so the plan only warns.
         yield from (reason for reason in blockers.of_vm(vm) if reason.code is not Code.VM_BUSY)
         yield from _pinned_here(board, host, vm)
+        if too_dark := darkness.refusal(vm):
+            yield too_dark
 
 
 def _packages(host: Host) -> Iterator[Reason]:

@@ -10,6 +10,7 @@ from standfast.model.moves import Flight, Purpose
 from standfast.model.reasons import Code, Reason
 from standfast.model.run import ENDED_PHASES, HostRow, MoveRow, MoveState, Phase, RunState
 from standfast.plan import blockers, place
+from standfast.plan.blackout import budget_seconds
 from standfast.predict.precopy import predict_move
 from standfast.run import cordons
 from standfast.run.actions import WAIT, Action, StartMove
@@ -196,7 +197,7 @@ def start(view: View, vm: Vm, move: MoveRow) -> Action:
         changes.append(TakeJournal(move.source, "autostart", vm.id, {"autostart": True, "vm": vm.name}))
     to = view.snapshot.host_name(move.target)
     text = f"{vm.name}: moving {view.snapshot.host_name(move.source)} -> {to}"
-    budget = vm.blackout_budget_seconds or view.policy.blackout_budget_seconds
+    budget = budget_seconds(vm, view.policy)
     data = {"move": move.id, "to": move.target, "blackout_budget_seconds": budget}
     event = NewEvent("move_started", text, host=move.source, vm=vm.id, data=data)
     order = replace(

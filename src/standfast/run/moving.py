@@ -7,10 +7,11 @@ from dataclasses import replace
 from standfast.model.cluster import Vm, VmState
 from standfast.model.hostwork import Setting
 from standfast.model.ids import VmId
-from standfast.model.moves import MoveOutcome, OutcomeKind
+from standfast.model.moves import MoveOutcome, MoveRecord, OutcomeKind
 from standfast.model.reasons import Code, Reason
 from standfast.model.run import JournalRow, MoveRow, MoveState
 from standfast.model.units import span
+from standfast.plan.blackout import budget_seconds
 from standfast.run.actions import Action, CancelMove, GiveBack, StartMove
 from standfast.run.seen import View, order_of, running
 from standfast.store.changes import GiveJournal, NewEvent, PutMove
@@ -85,11 +86,21 @@ def _done(view: View, move: MoveRow, outcome: MoveOutcome | None) -> Action:
         parts.append(f"brown-out {span(record.brownout_seconds)}")
     text = f"{move.vm_name}: now on {view.snapshot.host_name(move.target)}"
     text += f" ({', '.join(parts)})" if parts else ""
+    text += _over_budget(view, move, record)
     ended = replace(move, state=MoveState.DONE, ended_at=view.now, record=record)
     event = NewEvent(
         "move_done", text, host=move.source, vm=move.vm, data={"move": move.id, "to": move.target}
     )
     return Action((PutMove(ended),), (event,))
+
+
+def _over_budget(view: View, move: MoveRow, record: MoveRecord | None) -> str:
+    """What has to be said of a black-out that was longer than the VM may have; empty for all others."""
+    vm = view.seen.snapshot.vm(move.vm)
+    if vm is None or record is None or record.blackout_seconds is None:
+        return ""
+    budget = budget_seconds(vm, view.policy)
+    return f": OVER ITS BUDGET of {span(budget)}" if record.blackout_seconds > budget else ""
 
 
 def _why(view: View, move: MoveRow, vm: Vm, outcome: MoveOutcome | None) -> Reason:

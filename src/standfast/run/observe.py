@@ -29,8 +29,8 @@ def observe(
     """The cluster now. `scan` asks each host for its pending updates too, which takes seconds. Of hosts in
     `kept` these facts are taken in place of asking.
 
-    A host that does not answer is marked so and stays in the snapshot; StandfastError only if the platform
-    as a whole can't be asked, if a scan fails, or if two names turn out to be one host.
+    A host that does not answer, or can't be scanned, is marked so and stays in the snapshot; StandfastError
+    only if the platform as a whole can't be asked, or if two names turn out to be one host.
     """
     snapshot = outside.platform.observe()
 
@@ -65,10 +65,18 @@ def _looked_at(work: HostWork, host: Host, kept: HostFacts | None, *, scan: bool
     except StandfastError as error:
         return replace(host, unreachable_why=str(error), unreachable_code=error.code)
     cordoned_by = facts.cordoned_by if facts.cordoned_by is not None else host.cordoned_by
-    return replace(
+    seen = replace(
         host,
         facts=facts,
         cordoned=host.cordoned or facts.cordoned_by is not None,
         cordoned_by=cordoned_by,
-        updates=work.scan(host.id, refresh=refresh) if scan else host.updates,
     )
+    return _scanned(work, seen, refresh=refresh) if scan else seen
+
+
+def _scanned(work: HostWork, host: Host, *, refresh: bool) -> Host:
+    """One host's broken package source is no reason to know nothing of the others."""
+    try:
+        return replace(host, updates=work.scan(host.id, refresh=refresh))
+    except StandfastError as error:
+        return replace(host, updates=None, unscanned_why=str(error), unreachable_code=error.code)

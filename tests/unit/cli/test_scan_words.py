@@ -6,13 +6,28 @@ import pytest
 
 from standfast.cli.scan import as_dict, as_text
 from standfast.model.cluster import Host, Snapshot
-from standfast.model.hostwork import PendingUpdate, RebootSign, UpdateState
+from standfast.model.hostwork import HostFacts, PendingUpdate, RebootSign, UpdateState
 from standfast.model.ids import HostId
 from standfast.model.policy import Policy
 
 KERNEL = PendingUpdate("linux-image-amd64", "1", "2", security=True)
 LIBVIRT = PendingUpdate("libvirt-daemon-system", "1", "2")
 LESS = PendingUpdate("less", "1", "2")
+
+
+def test_a_host_that_cant_be_scanned_is_told_apart_from_one_that_cant_be_asked() -> None:
+    facts = HostFacts("b", 1.0)
+    hosts = (
+        Host(HostId("h1"), "kvm1", 1, facts=facts, unscanned_why="kvm1: apt-get update failed."),
+        Host(HostId("h2"), "kvm2", 1, unreachable_why="kvm2: it does not answer."),
+    )
+    assert as_text(Snapshot("east", "libvirt", 0.0, hosts, ()), Policy()).splitlines() == [
+        "HOST  PENDING  SECURITY  REBOOT",
+        "kvm1  ?        ?         not known",
+        "kvm2  ?        ?         not known",
+        "kvm1 can't be scanned: kvm1: apt-get update failed.",
+        "kvm2 can't be asked: kvm2: it does not answer.",
+    ]
 
 
 def seen(*pending: PendingUpdate, signs: tuple[RebootSign, ...] = ()) -> Snapshot:

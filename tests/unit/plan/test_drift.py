@@ -62,6 +62,10 @@ def with_updates(snapshot: Snapshot, *packages: Any, **changes: Any) -> Snapshot
             changed_host(lab(), 2, updates=None),
             ("The pending updates of host2 could not be looked at again.",),
         ),
+        (
+            changed_host(lab(), 2, updates=None, unscanned_why="host2: apt-get update failed."),
+            ("The pending updates of host2 could not be looked at again: host2: apt-get update failed.",),
+        ),
         (replace(lab(), hosts=(*lab().hosts, host(5))), ("host5 is new in the cluster.",)),
         (with_rule(lab()), ("The rules of the cluster have changed.",)),
     ],

@@ -134,7 +134,8 @@ def updates(**changes: Any) -> dict[str, Any]:
     ("changes", "code"),
     [
         ({"facts": None}, Code.HOST_UNREACHABLE),
-        ({"updates": None}, Code.HOST_UNREACHABLE),
+        ({"updates": None}, Code.HOST_NOT_SCANNED),
+        ({"updates": None, "unscanned_why": "host3: no lists."}, Code.HOST_NOT_SCANNED),
         (updates(interrupted="dpkg was interrupted"), Code.HOST_PACKAGES_BROKEN),
         (updates(interrupted="dpkg was interrupted", pending=()), Code.HOST_PACKAGES_BROKEN),
         (updates(free_disk_bytes=10, needed_disk_bytes=11), Code.HOST_DISK_FULL),
@@ -247,9 +248,39 @@ def test_a_vm_that_a_job_holds_now_is_warned_of_since_jobs_end() -> None:
     assert Code.VM_BUSY in [warning.code for warning in plan.warnings]
 
 
-def test_a_vm_too_busy_for_its_budget_is_warned_of() -> None:
+def test_a_vm_too_busy_for_its_budget_refuses_its_host() -> None:
     plan = planned(changed_vm(lab(), "small0", dirty_bytes_per_second=500e6))
-    assert [(reason.code, reason.vm) for reason in plan.warnings] == [(Code.MOVE_TIMEOUT, vm_id("small0"))]
+    (refusal,) = plan.refusals
+    assert (refusal.code, refusal.host, refusal.vm) == (Code.VM_BLACKOUT, host_id(2), vm_id("small0"))
+    assert str(refusal) == (
+        "small0 writes memory too fast to be moved within its black-out budget of 2 s. "
+        "Set auto_converge, or plan when it is quieter."
+    )
+    assert [step.name for step in plan.steps] == ["host1", "host3", "host4"]
+
+
+def test_a_vm_that_may_be_slowed_down_is_moved_with_a_warning() -> None:
+    plan = planned(changed_vm(lab(), "small0", dirty_bytes_per_second=500e6), Policy(auto_converge=True))
+    assert plan.refusals == ()
+    assert [(reason.code, reason.vm) for reason in plan.warnings] == [(Code.VM_BLACKOUT, vm_id("small0"))]
+
+
+def test_the_clusters_budget_is_every_vms_that_has_none_of_its_own() -> None:
+    strict = Policy(blackout_budget_seconds=0.05)
+    assert planned(lab()).refusals == ()
+    assert {reason.code for reason in planned(lab(), strict).refusals} == {Code.VM_BLACKOUT}
+    quiet = replace(lab(), vms=tuple(replace(one, dirty_bytes_per_second=0.0) for one in lab().vms))
+    assert planned(quiet, strict).refusals == ()
+    own = changed_vm(quiet, "small0", dirty_bytes_per_second=2e6, blackout_budget_seconds=1.0)
+    assert planned(own, strict).refusals == ()
+
+
+def test_the_fastest_link_that_a_vm_could_take_decides() -> None:
+    busy = changed_vm(lab(), "small0", dirty_bytes_per_second=500e6)
+    fast = replace(
+        busy, hosts=tuple(replace(one, migration_bits_per_second=25_000_000_000) for one in busy.hosts)
+    )
+    assert planned(fast).refusals == ()
 
 
 def test_the_same_snapshot_in_another_order_gives_the_same_plan() -> None:

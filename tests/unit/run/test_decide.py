@@ -342,6 +342,13 @@ def test_a_vm_on_its_target_has_moved_whatever_the_call_said() -> None:
         assert action.changes[0].row.record == record
 
 
+def test_a_black_out_over_its_budget_is_said_with_the_move() -> None:
+    for seconds, budget, told in ((0.2, None, ""), (2.5, None, ": OVER ITS BUDGET of 2 s"), (2.5, 3.0, "")):
+        outcome = MoveOutcome(OutcomeKind.SUCCEEDED, MoveRecord(blackout_seconds=seconds, evidence="test"))
+        (action,) = judged(vm("v", "b", blackout_budget_seconds=budget), outcome)
+        assert action.events[0].text == f"v: now on b (black-out {seconds} s){told}"
+
+
 def test_a_vm_on_its_source_after_a_success_has_not_moved() -> None:
     (action,) = judged(vm("v", "a"), MoveOutcome(OutcomeKind.SUCCEEDED))
     assert action.changes[0].row.state is MoveState.FAILED

@@ -1,0 +1,67 @@
+"""Whether a VM can be moved within its black-out budget at all: refused beforehand, not found out later."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from standfast.model.cluster import Host, Vm, VmState
+from standfast.model.ids import HostId
+from standfast.model.moves import Prediction
+from standfast.model.policy import Policy
+from standfast.model.reasons import Code, Reason
+from standfast.model.units import span
+from standfast.plan.board import Board
+from standfast.predict.precopy import DOWNTIME_LIMIT_SECONDS, goodput_bytes_per_second, predict_move
+
+
+def budget_seconds(vm: Vm, policy: Policy) -> float:
+    """The VM's own budget, else the cluster's."""
+    return (
+        policy.blackout_budget_seconds if vm.blackout_budget_seconds is None else vm.blackout_budget_seconds
+    )
+
+
+class Darkness:
+    """Predictions for the VMs of one board, each over the fastest link that the VM could take."""
+
+    def __init__(self, board: Board, policy: Policy) -> None:
+        self._board = board
+        self._policy = policy
+        self._fastest: dict[tuple[frozenset[HostId], HostId], Host | None] = {}
+
+    def refusal(self, vm: Vm) -> Reason | None:
+        """Why no move of the VM keeps to its budget; None where one does, or where there is no target."""
+        if vm.state is not VmState.RUNNING or self._policy.auto_converge:
+            return None
+        source = self._board.hosts[vm.host]
+        target = self._target(vm, source)
+        if target is None:
+            return None
+        budget = budget_seconds(vm, self._policy)
+        predicted = predict_move(replace(vm, blackout_budget_seconds=budget), source, target)
+        if predicted.converges and predicted.blackout_seconds <= budget:
+            return None
+        words = f"{vm.name} writes memory too fast to be moved within its black-out budget of {span(budget)}."
+        # Above its usual limit QEMU aims no higher, so more of a budget would change nothing.
+        larger = "Raise blackout_budget_seconds, set" if budget < DOWNTIME_LIMIT_SECONDS else "Set"
+        mend = f"{larger} auto_converge, or plan when it is quieter."
+        return Reason(Code.VM_BLACKOUT, words, mend, host=vm.host, vm=vm.id)
+
+    def warning(self, vm: Vm, predicted: Prediction) -> Reason | None:
+        """What is to be said of a move that is planned: it may not keep to its budget."""
+        budget = budget_seconds(vm, self._policy)
+        if predicted.converges and predicted.blackout_p95_seconds <= budget:
+            return None
+        words = f"{vm.name} may be dark for longer than its black-out budget of {span(budget)}."
+        return Reason(Code.VM_BLACKOUT, words, "Plan when it is quieter.", host=vm.host, vm=vm.id)
+
+    def _target(self, vm: Vm, source: Host) -> Host | None:
+        """Of the hosts that could ever run the VM, the one that can be reached the fastest."""
+        key = (self._board.able(vm), source.id)
+        if key not in self._fastest:
+            others = [self._board.hosts[host] for host in sorted(key[0]) if host != source.id]
+            usable = [host for host in others if host.reachable]
+            self._fastest[key] = max(
+                usable, key=lambda host: goodput_bytes_per_second(source, host), default=None
+            )
+        return self._fastest[key]
