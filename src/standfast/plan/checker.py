@@ -11,7 +11,7 @@ from itertools import combinations
 
 from standfast.model.cluster import Host, Snapshot, Vm, VmState
 from standfast.model.ids import HostId, VmId
-from standfast.model.plan import HostStep, Plan, PlannedMove
+from standfast.model.plan import Plan, PlannedMove, Wave
 
 SEARCH_LIMIT = 50_000
 """Placements tried for one loss before the reserve counts as not shown."""
@@ -21,15 +21,16 @@ def violations(plan: Plan, snapshot: Snapshot) -> tuple[str, ...]:
     """Every violation of `plan`, carried out from `snapshot` one move after another; empty if there is none.
 
     Checked: each VM is moved from where it is to another reachable host without a cordon; memory ceilings
-    with the VM counted on both ends; anti-affinity with the VM on either end; pins; a host is empty when it
-    is patched, nothing goes to it during its turn, and the reserve holds then and during the final spreading.
-    What a host or a rule suffers from before the plan begins is not the plan's.
+    with the VM counted on both ends; anti-affinity with the VM on either end; pins; all hosts of a wave are
+    empty when they are patched, nothing goes to them during their turn, and the reserve holds with all of
+    them out and during the final spreading. What a host or a
+    rule suffers from before the plan begins is not the plan's.
     """
     walk = _Walk({host.id: host for host in snapshot.hosts}, snapshot)
-    for step in plan.steps:
-        walk.step(step)
+    for wave in plan.waves:
+        walk.wave(wave)
     for move in plan.rebalance:
-        walk.move(move, turn=None)
+        walk.move(move, turn=frozenset())
     return tuple(walk.found)
 
 
@@ -46,16 +47,23 @@ class _Walk:
             if vm.state not in (VmState.SHUT_OFF, VmState.INCOMING):
                 self.vms[vm.id], self.at[vm.id] = vm, vm.host
 
-    def step(self, step: HostStep) -> None:
-        for move in step.moves:
-            self.move(move, turn=step.host)
-        left = sorted(self.vms[vm].name for vm, host in self.at.items() if host == step.host)
-        if left:
-            self.found.append(f"{step.name} is patched with {', '.join(left)} on it")
-        self._reserve(f"while {step.name} is out", frozenset({step.host}))
+    def wave(self, wave: Wave) -> None:
+        """All moves of the wave. None goes to a host of it, so no order of them is worse than another."""
+        out = frozenset(step.host for step in wave.hosts)
+        for step in wave.hosts:
+            for move in step.moves:
+                if move.source != step.host:
+                    self.found.append(f"{move.vm_name} is moved off {step.name}, where it is not")
+                self.move(move, turn=out)
+        for step in wave.hosts:
+            left = sorted(self.vms[vm].name for vm, host in self.at.items() if host == step.host)
+            if left:
+                self.found.append(f"{step.name} is patched with {', '.join(left)} on it")
+        names = ", ".join(step.name for step in wave.hosts)
+        self._reserve(f"while {names} {'is' if len(out) == 1 else 'are'} out", out)
 
-    def move(self, move: PlannedMove, *, turn: HostId | None) -> None:
-        """One move; `turn` is the host that is being emptied."""
+    def move(self, move: PlannedMove, *, turn: frozenset[HostId]) -> None:
+        """One move; `turn` are the hosts that are being emptied."""
         vm = self.vms.get(move.vm)
         if vm is None or self.at[move.vm] != move.source:
             self.found.append(f"{move.vm_name} is moved from {self._name(move.source)}, where it is not")
@@ -64,13 +72,13 @@ class _Walk:
             self.found.append(f"{move.vm_name} is moved to {self._name(move.target)}, which is no target")
             return
         self.found.extend(self._about_target(vm, move.target, turn))
-        if turn is None:
+        if not turn:
             self._reserve(f"while {vm.name} is in flight", frozenset(), in_flight=(move.vm, move.target))
         self.at[move.vm] = move.target
 
-    def _about_target(self, vm: Vm, target: HostId, turn: HostId | None) -> Iterator[str]:
+    def _about_target(self, vm: Vm, target: HostId, turn: frozenset[HostId]) -> Iterator[str]:
         host = self.hosts[target]
-        if target == turn:
+        if target in turn:
             yield f"{vm.name} goes to {host.name} during its turn"
         if not host.reachable or host.cordoned:
             yield f"{vm.name} goes to {host.name}, which takes no VMs"

@@ -15,13 +15,13 @@ from standfast.plan import blockers
 from standfast.plan.blackout import Darkness
 from standfast.plan.board import Board
 from standfast.plan.bounds import moves_at_least
-from standfast.plan.drain import drain
 from standfast.plan.drift import basis
-from standfast.plan.order import order
+from standfast.plan.order import in_order
 from standfast.plan.rebalance import spread
 from standfast.plan.reboots import pending, why_reboot
 from standfast.plan.standing import broken_now
 from standfast.plan.triage import Triage, triage
+from standfast.plan.waves import Together, next_wave, width
 from standfast.predict import spans
 from standfast.predict.precopy import predict_move
 
@@ -33,19 +33,20 @@ def make_plan(
     now: float,
     only: frozenset[HostId] | None = None,
     exclude: frozenset[HostId] = frozenset(),
+    first: Sequence[HostId] = (),
 ) -> Plan:
-    """Plan a run over `snapshot`, one host per wave; `now` is Unix time in seconds and only recorded.
+    """Plan a run over `snapshot` in waves; `now` is Unix time in seconds and only recorded.
 
-    Every move is tried on a board that holds the state at that moment, so each rule holds in every
-    intermediate state. Hosts that can't be done are refused with a reason; the plan is complete for the
+    `first` are hosts whose turn comes before that of all others, in this order. Every move is tried on a
+    board that holds the state at that moment, with all hosts of its wave counted out, so each rule holds in
+    every intermediate state. Hosts that can't be done are refused with a reason; the plan is complete for the
     others and may not be applied while there are refusals. The same snapshot gives the same plan.
     """
     board = Board.of(snapshot)
     warnings = list(broken_now(board))
     sorted_out = triage(board, policy, only=only, exclude=exclude)
     work = _Work(board.copy(), policy, set(sorted_out.compliant))
-    left = order(board, sorted_out.ready)
-    refusals = work.all_hosts(left)
+    refusals = work.all_hosts(in_order(board, sorted_out.ready, first))
     eligible = board.hosts.keys() - sorted_out.refused - {reason.host for reason in refusals}
     last = work.spread(frozenset(eligible))
     done = frozenset(step.host for step in work.steps)
@@ -58,7 +59,7 @@ def make_plan(
         platform=snapshot.platform,
         created_at=now,
         basis=basis(snapshot, touched=done),
-        waves=tuple(Wave((replace(step, wave=number),)) for number, step in enumerate(work.steps)),
+        waves=tuple(work.waves),
         rebalance=last,
         left_alone=_left_alone(board, sorted_out, refusals),
         refusals=(*sorted_out.refusals, *refusals),
@@ -98,61 +99,77 @@ class _Work:
     board: Board
     policy: Policy
     patched: set[HostId]
-    steps: list[HostStep] = field(default_factory=list)
-    p95: list[float] = field(default_factory=list)
+    waves: list[Wave] = field(default_factory=list)
+
+    @property
+    def steps(self) -> list[HostStep]:
+        return [step for wave in self.waves for step in wave.hosts]
 
     def all_hosts(self, waiting: Sequence[HostId]) -> list[Reason]:
-        """Each host in turn; one that can't be emptied yet is tried again after the others."""
+        """Wave after wave; a host that can't be emptied yet is tried again after the others."""
         left = list(waiting)
         while left:
-            refused: list[Reason] = []
-            still: list[HostId] = []
-            for host in left:
-                turns = [other for other in left if other not in self.patched and other != host]
-                result = drain(self.board, host, patched=frozenset(self.patched), order=turns)
-                if isinstance(result, Reason):
-                    refused.append(replace(result, host=host))
-                    still.append(host)
-                else:
-                    self._step(host, result)
-            if len(still) == len(left):
-                return refused
-            left = still
+            most = width(self.policy, len(self.board.hosts), len(self.waves))
+            found = next_wave(self.board, left, most=most, patched=frozenset(self.patched))
+            if not isinstance(found, Together):
+                return [replace(reason, host=host) for host, reason in found]
+            left = [host for host in left if host not in found.hosts]
+            self._wave(found, more=bool(left))
         return []
 
-    def _step(self, host: HostId, moves: Sequence[tuple[VmId, HostId]]) -> None:
-        self.patched.add(host)
+    def _wave(self, found: Together, *, more: bool) -> None:
+        """Record the wave; the first one has to stay well for a while before others follow."""
+        moves = [self._move(vm, source, target, Purpose.EVACUATE) for vm, source, target in found.moves]
+        canary = not self.waves and self.policy.canary_hosts > 0 and more
+        ends, ends_p95 = self._drain_ends(moves, p95=False), self._drain_ends(moves, p95=True)
+        steps = [
+            self._step(
+                host,
+                tuple(move for move in moves if move.source == host),
+                ends.get(host, 0.0),
+                ends_p95.get(host, 0.0),
+            )
+            for host in found.hosts
+        ]
+        self.patched.update(found.hosts)
+        self.waves.append(Wave(tuple(steps), self.policy.canary_soak_seconds if canary else 0.0))
+
+    def _step(
+        self, host: HostId, moves: tuple[PlannedMove, ...], drain_seconds: float, drain_p95_seconds: float
+    ) -> HostStep:
         about = self.board.hosts[host]
-        planned = tuple(self._move(vm, host, target, Purpose.EVACUATE) for vm, target in moves)
         updates = pending(about, self.policy)
         step = HostStep(
             host=host,
             name=about.name,
-            moves=planned,
+            moves=moves,
             pending=tuple(f"{u.package} {u.installed or '(new)'} -> {u.candidate}" for u in updates),
             reboot=bool(why_reboot(about, self.policy)),
-            drain_seconds=self._drain(planned, p95=False),
+            drain_seconds=drain_seconds,
             patch_seconds=spans.patch_seconds(len(updates)),
             reboot_seconds=spans.reboot_seconds(bool(why_reboot(about, self.policy))),
             verify_seconds=spans.verify_seconds(self.policy.verify_stable_seconds),
+            wave=len(self.waves),
         )
-        self.steps.append(step)
-        host_p95 = spans.P95_FACTOR * (step.patch_seconds + step.reboot_seconds)
-        self.p95.append(self._drain(planned, p95=True) + host_p95 + step.verify_seconds)
+        by_itself = spans.P95_FACTOR * (step.patch_seconds + step.reboot_seconds)
+        return replace(step, p95_seconds=drain_p95_seconds + by_itself + step.verify_seconds)
 
     def _move(self, vm: VmId, source: HostId, target: HostId, purpose: Purpose) -> PlannedMove:
         about = self.board.vms[vm]
         predicted: Prediction = predict_move(about, self.board.hosts[source], self.board.hosts[target])
         return PlannedMove(vm, about.name, source, target, purpose, predicted)
 
-    def _drain(self, moves: Sequence[PlannedMove], *, p95: bool) -> float:
+    def _drain_ends(self, moves: Sequence[PlannedMove], *, p95: bool) -> dict[HostId, float]:
         legs = [spans.Leg(move.source, move.target, _seconds(move.predicted, p95=p95)) for move in moves]
         limits = {host.id: host.limits for host in self.board.hosts.values()}
-        return spans.drain_seconds(legs, limits, at_once=self.policy.moves_at_once)
+        return spans.drain_ends(legs, limits, at_once=self.policy.moves_at_once)
+
+    def _drain(self, moves: Sequence[PlannedMove], *, p95: bool) -> float:
+        return max(self._drain_ends(moves, p95=p95).values(), default=0.0)
 
     def spread(self, eligible: frozenset[HostId]) -> tuple[PlannedMove, ...]:
         """The final spreading, done on the board as well; nothing where no host was done."""
-        if not self.steps:
+        if not self.waves:
             return ()
         planned = []
         for vm, source, target in spread(self.board, self.policy, eligible=eligible):
@@ -162,8 +179,10 @@ class _Work:
 
     def seconds(self, last: Sequence[PlannedMove]) -> tuple[float, float]:
         """p50 and p95 of the whole; the p95 of a sum is below the sum of p95s that is given."""
-        p50 = sum(step.seconds for step in self.steps) + self._drain(last, p95=False)
-        return p50, sum(self.p95) + self._drain(last, p95=True)
+        soak = sum(wave.soak_seconds for wave in self.waves)
+        p50 = sum(wave.seconds for wave in self.waves) + soak + self._drain(last, p95=False)
+        p95 = sum(max(step.p95_seconds for step in wave.hosts) for wave in self.waves)
+        return p50, p95 + soak + self._drain(last, p95=True)
 
 
 def _seconds(predicted: Prediction, *, p95: bool) -> float:

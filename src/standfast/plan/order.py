@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from standfast.model.cluster import Snapshot
 from standfast.model.ids import HostId
@@ -19,3 +19,12 @@ def order(cluster: Snapshot | Board, hosts: Iterable[HostId]) -> tuple[HostId, .
     return tuple(
         sorted(hosts, key=lambda host: (len(board.residents[host]), board.held[host], board.name(host), host))
     )
+
+
+def in_order(
+    cluster: Snapshot | Board, hosts: Iterable[HostId], first: Sequence[HostId]
+) -> tuple[HostId, ...]:
+    """`order`, with those of `first` before all others, as they stand there."""
+    ordered = order(cluster, hosts)
+    led = tuple(host for host in first if host in ordered)
+    return led + tuple(host for host in ordered if host not in led)

@@ -37,7 +37,14 @@ class Leg:
 def drain_seconds(
     legs: Sequence[Leg], limits: Mapping[HostId, MoveLimits] | None = None, *, at_once: int = 4
 ) -> float:
-    """Seconds until all legs are done, started in the given order as early as limits allow.
+    """Seconds until all legs are done, started in the given order as early as limits allow (`drain_ends`)."""
+    return max(drain_ends(legs, limits, at_once=at_once).values(), default=0.0)
+
+
+def drain_ends(
+    legs: Sequence[Leg], limits: Mapping[HostId, MoveLimits] | None = None, *, at_once: int = 4
+) -> dict[HostId, float]:
+    """Seconds until each source is rid of its legs, started in the given order as early as limits allow.
 
     Per host `limits` (outbound, inbound; the defaults of `MoveLimits` where absent) and `at_once` over all
     hold. Migrations that share an outgoing or an incoming link progress at an equal share of it, so more at
@@ -46,6 +53,7 @@ def drain_seconds(
     known = limits or {}
     waiting = list(legs)
     running: list[tuple[Leg, float]] = []  # with the seconds left at full rate
+    ends: dict[HostId, float] = {}
     elapsed = 0.0
     while waiting or running:
         _admit(waiting, running, known, max(1, at_once))
@@ -53,8 +61,9 @@ def drain_seconds(
         pairs = list(zip(running, rates, strict=True))
         step = min(left / rate for (_, left), rate in pairs)
         elapsed += step
+        ends.update((leg.source, elapsed) for leg, _ in running)
         running = [(leg, left - step * rate) for (leg, left), rate in pairs if left - step * rate > 1e-9]
-    return elapsed
+    return ends
 
 
 def _admit(

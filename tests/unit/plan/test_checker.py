@@ -19,8 +19,8 @@ def spoil(
     plan: Plan, step: int, change: Callable[[tuple[PlannedMove, ...]], tuple[PlannedMove, ...]]
 ) -> Plan:
     waves = list(plan.waves)
-    (only,) = waves[step].hosts
-    waves[step] = Wave((replace(only, moves=change(only.moves)),))
+    first, *others = waves[step].hosts
+    waves[step] = Wave((replace(first, moves=change(first.moves)), *others))
     return replace(plan, waves=tuple(waves))
 
 
@@ -40,6 +40,27 @@ def test_a_vm_left_behind_is_found() -> None:
 def test_a_move_from_elsewhere_is_found() -> None:
     plan = spoil(make_plan(lab(), Policy(), now=0.0), 1, lambda moves: (moves[0], *moves))
     assert any("where it is not" in found for found in violations(plan, lab()))
+
+
+def test_a_move_to_another_host_of_the_wave_is_found() -> None:
+    plan = make_plan(lab(), Policy(), now=0.0)
+    assert [step.name for step in plan.waves[1].hosts] == ["host2", "host3"]
+    found = violations(spoil(plan, 1, towards(3)), lab())
+    assert any("goes to host3 during its turn" in text for text in found)
+
+
+def test_a_wave_that_leaves_no_reserve_is_found() -> None:
+    snapshot = cluster([host(1), host(2), host(3)], [vm("a", 1), vm("b", 2), vm("c", 3)])
+    plan = make_plan(snapshot, Policy(), now=0.0)
+    assert [len(wave.hosts) for wave in plan.waves] == [1, 1, 1]
+    together = Wave(
+        tuple(
+            replace(step, moves=tuple(replace(move, target=host_id(3)) for move in step.moves))
+            for step in plan.steps[:2]
+        )
+    )
+    found = violations(replace(plan, waves=(together,)), snapshot)
+    assert "while host1, host2 are out, losing host3 leaves VMs without a place" in found
 
 
 def test_a_move_into_the_host_that_is_out_is_found() -> None:

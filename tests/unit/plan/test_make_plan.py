@@ -32,6 +32,7 @@ from standfast.plan.bounds import moves_at_least
 from standfast.plan.checker import violations
 from standfast.plan.make import make_plan
 from standfast.plan.reboots import pending, why_reboot
+from standfast.plan.waves import width
 
 
 def planned(snapshot: Snapshot, policy: Policy | None = None, **scope: Any) -> Plan:
@@ -40,10 +41,13 @@ def planned(snapshot: Snapshot, policy: Policy | None = None, **scope: Any) -> P
     return plan
 
 
-def test_the_lab_needs_twelve_moves() -> None:
+ONE_BY_ONE = Policy(wave_hosts_max=1)
+
+
+def test_the_lab_needs_twelve_moves_one_host_after_another() -> None:
     """Ten VMs move once, the large one twice, and one gives the last host its share."""
     snapshot = lab()
-    plan = planned(snapshot)
+    plan = planned(snapshot, ONE_BY_ONE)
     assert plan.refusals == ()
     assert [step.name for step in plan.steps] == ["host1", "host2", "host3", "host4"]
     assert [len(step.moves) for step in plan.steps] == [1, 3, 3, 4]
@@ -56,8 +60,72 @@ def test_the_lab_needs_twelve_moves() -> None:
     assert plan.moves[-1].purpose is Purpose.REBALANCE
 
 
-def test_one_host_is_out_at_a_time() -> None:
-    assert all(len(wave.hosts) == 1 for wave in planned(lab()).waves)
+def waves(plan: Plan) -> list[list[str]]:
+    return [[step.name for step in wave.hosts] for wave in plan.waves]
+
+
+def test_one_host_goes_first_and_then_as_many_as_the_policy_lets() -> None:
+    assert waves(planned(lab())) == [["host1"], ["host2", "host3"], ["host4"]]
+    assert waves(planned(lab(), ONE_BY_ONE)) == [["host1"], ["host2"], ["host3"], ["host4"]]
+    assert waves(planned(lab(), Policy(canary_hosts=0))) == [["host1", "host2"], ["host3", "host4"]]
+
+
+def test_the_first_wave_has_to_stay_well_before_others_follow() -> None:
+    assert [wave.soak_seconds for wave in planned(lab()).waves] == [600.0, 0.0, 0.0]
+    alone = planned(lab(), only=frozenset({host_id(2)}))
+    assert [wave.soak_seconds for wave in alone.waves] == [0.0]
+    assert planned(lab(), Policy(canary_hosts=0)).waves[0].soak_seconds == 0.0
+
+
+@pytest.mark.parametrize(
+    ("hosts", "number", "policy", "most"),
+    [
+        (4, 0, Policy(), 1),
+        (4, 1, Policy(), 2),
+        (19, 5, Policy(), 2),
+        (40, 1, Policy(), 2),
+        (40, 2, Policy(), 4),
+        (1000, 2, Policy(), 8),
+        (1000, 2, Policy(wave_hosts_max=30), 30),
+        (1000, 2, Policy(wave_hosts_max=300), 100),
+        (40, 0, Policy(canary_hosts=3), 3),
+        (40, 0, Policy(canary_hosts=0), 4),
+        (40, 2, Policy(wave_hosts_max=1), 1),
+    ],
+)
+def test_how_wide_a_wave_may_be(hosts: int, number: int, policy: Policy, most: int) -> None:
+    assert width(policy, hosts, number) == most
+
+
+def test_a_wave_is_no_wider_than_the_reserve_allows() -> None:
+    vms = [vm(f"v{number}", 1 + number % 4, 800) for number in range(8)]
+    plan = planned(cluster([host(number) for number in range(1, 5)], vms), Policy(canary_hosts=0))
+    assert waves(plan) == [["host1"], ["host2"], ["host3"], ["host4"]]
+
+
+def test_hosts_that_are_named_first_go_first() -> None:
+    plan = planned(lab(), ONE_BY_ONE, first=(host_id(4), host_id(2)))
+    assert waves(plan) == [["host4"], ["host2"], ["host1"], ["host3"]]
+
+
+def test_members_of_a_group_find_places_apart_while_their_hosts_are_out_together() -> None:
+    hosts = [host(number) for number in range(1, 7)]
+    vms = [vm("a", 1), vm("b", 2), vm("c", 3)]
+    snapshot = cluster(hosts, vms, anti_affinity=(apart("dag", "a", "b", "c"),))
+    plan = planned(snapshot, Policy(canary_hosts=0))
+    assert plan.refusals == ()
+    assert [len(wave.hosts) for wave in plan.waves] == [2, 2, 2]
+    fewer = planned(replace(snapshot, hosts=snapshot.hosts[:5]), Policy(canary_hosts=0))
+    assert {len(wave.hosts) for wave in fewer.waves} == {1}  # with two out, losing one leaves two for three
+
+
+def test_hosts_of_a_wave_share_its_links_and_its_time() -> None:
+    plan = planned(lab(), Policy(canary_hosts=0))
+    first, second = plan.waves
+    assert [step.wave for step in plan.steps] == [0, 0, 1, 1]
+    assert first.seconds == max(step.seconds for step in first.hosts)
+    assert all(step.p95_seconds > step.seconds for step in plan.steps)
+    assert plan.predicted_seconds < first.seconds + second.seconds + 60
 
 
 def test_a_plan_says_what_will_change_and_how_long_it_takes() -> None:
@@ -72,7 +140,7 @@ def test_a_plan_says_what_will_change_and_how_long_it_takes() -> None:
 
 def test_the_whole_is_the_sum_of_the_turns_and_the_spreading() -> None:
     plan = planned(lab())
-    turns = sum(step.seconds for step in plan.steps)
+    turns = sum(wave.seconds + wave.soak_seconds for wave in plan.waves)
     assert turns < plan.predicted_seconds < turns + 60
     assert plan.predicted_p95_seconds > plan.predicted_seconds
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def compliant(the_drive: Drive) -> bool:
 
 
 def test_every_host_is_patched_and_no_vm_is_interrupted(drives: DriveMaker) -> None:
-    the_drive = drives()
+    the_drive = drives(policy=replace(QUICK, wave_hosts_max=1))
     before = {host.id: host.facts.boot_id for host in the_drive.snapshot().hosts if host.facts}
     the_drive.begin()
     run = the_drive.to_the_end()

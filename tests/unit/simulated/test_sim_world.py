@@ -50,7 +50,7 @@ def test_the_facets_are_those_of_the_ports(world: SimWorld) -> None:
 
 
 def test_the_default_is_the_lab_and_needs_twelve_moves(world: SimWorld) -> None:
-    plan = make_plan(whole(world), Policy(), now=world.clock.now())
+    plan = make_plan(whole(world), Policy(wave_hosts_max=1), now=world.clock.now())
     assert carry_out(world, plan) == plan.bounds.moves == 12
     assert world.violations == ()
     assert world.not_given_back == ()
