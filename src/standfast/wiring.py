@@ -13,21 +13,25 @@ from standfast.model.ids import HostId, VmId
 from standfast.model.moves import MoveOrder, MoveOutcome
 from standfast.model.reasons import Reason
 from standfast.ports import Outside, Platform
+from standfast.run.clock import WallClock
 
 if TYPE_CHECKING:
     from standfast.platforms.libvirt.hosts import LibvirtHost
     from standfast.transports.ssh import SshTarget
 
 
-def outside_for(cluster: ClusterConfig, state_dir: Path, known_ids: Mapping[str, HostId]) -> Outside:
-    """The outside world of one cluster; nothing is connected to yet.
+def outside_for(
+    cluster: ClusterConfig, state_dir: Path, known_ids: Mapping[str, HostId], clock: WallClock | None = None
+) -> Outside:
+    """The outside world of one cluster; nothing is connected to yet. `clock` is real time where the cluster
+    has no time of its own: it is woken when a migration has ended.
 
     `known_ids` are host UUIDs by name as seen before: a host that is down can't say its own. Raises
     StandfastError.
     """
     if cluster.platform == "simulated":
         return _simulated(cluster)
-    return _libvirt(cluster, known_ids)
+    return _libvirt(cluster, known_ids, clock or WallClock())
 
 
 class _Named:
@@ -64,10 +68,9 @@ class _Named:
         self._platform.close()
 
 
-def _libvirt(cluster: ClusterConfig, known_ids: Mapping[str, HostId]) -> Outside:
+def _libvirt(cluster: ClusterConfig, known_ids: Mapping[str, HostId], clock: WallClock) -> Outside:
     from standfast.platforms.libvirt.fence import LibvirtFence
     from standfast.platforms.libvirt.platform import LibvirtPlatform
-    from standfast.run.clock import WallClock
     from standfast.updates.apt import AptWork
 
     targets = ssh_targets(cluster)
@@ -90,9 +93,10 @@ def _libvirt(cluster: ClusterConfig, known_ids: Mapping[str, HostId]) -> Outside
         shared_paths=cluster.shared_paths,
         mounts_of=fence.mounts,
         journal_of=fence.journal,
+        ended=clock.wake,
     )
     work = AptWork(targets, name_of=name_of)
-    return Outside(_Named(platform, names), fence, work, WallClock(), names)
+    return Outside(_Named(platform, names), fence, work, clock, names)
 
 
 def ssh_targets(cluster: ClusterConfig) -> dict[str, SshTarget]:

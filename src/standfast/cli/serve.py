@@ -19,6 +19,7 @@ from standfast.cli.session import Session, hosts_of, make_state_dir, verb
 
 if TYPE_CHECKING:
     from standfast.model.run import Run
+    from standfast.run.clock import WallClock
     from standfast.run.serve import Attached
 
 GONE_SECONDS = 1.0
@@ -53,7 +54,7 @@ def serve(session: Session, until_idle: bool) -> None:
         _stop_when_gone(session.store_path, stop, asked_to_stop)
         drive(
             session.store,
-            lambda run: _attach(session, run),
+            lambda run: _attach(session, run, clock),
             until_idle=until_idle,
             holder=f"{socket.gethostname()}:{os.getpid()}",
             stop=stop,
@@ -77,14 +78,14 @@ def _stop_when_gone(path: Path, stop: threading.Event, ask: Callable[[], None]) 
     threading.Thread(target=look, name="store-there", daemon=True).start()
 
 
-def _attach(session: Session, run: Run) -> Attached:
+def _attach(session: Session, run: Run, clock: WallClock) -> Attached:
     """The run's cluster as the config has it now. Raises ConfigError, OutsideError."""
     from standfast.config.rules import resolve
     from standfast.run.serve import Attached
     from standfast.wiring import outside_for
 
     cluster = session.cluster(run.cluster)
-    outside = outside_for(cluster, session.state_dir, hosts_of(run))
+    outside = outside_for(cluster, session.state_dir, hosts_of(run), clock)
     return Attached(outside, lambda snapshot: resolve(cluster.rules, snapshot, strict=False))
 
 

@@ -65,9 +65,15 @@ class Moves:
     `journal_of` hands out what a host's libvirt has written since then; see `migration_words`.
     """
 
-    def __init__(self, end_of: Callable[[HostId], End], journal_of: JournalOf) -> None:
+    def __init__(
+        self,
+        end_of: Callable[[HostId], End],
+        journal_of: JournalOf,
+        ended: Callable[[], None] = lambda: None,
+    ) -> None:
         self._end_of = end_of
         self._journal_of = journal_of
+        self._tell_ended = ended
         self._lock = threading.Lock()
         self._under_way: dict[MoveId, MoveOrder] = {}
         self._ended: dict[MoveId, MoveOutcome] = {}
@@ -103,6 +109,7 @@ class Moves:
                 self._under_way.pop(order.id, None)
                 if outcome is not None:
                     self._ended[order.id] = outcome
+            self._tell_ended()
 
     def _migrate(self, order: MoveOrder, source: End, target: End) -> MoveOutcome | None:
         """None where our connection broke: the migration goes on, and is judged by what is seen."""

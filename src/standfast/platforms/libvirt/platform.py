@@ -73,6 +73,7 @@ class LibvirtPlatform:
     same bytes; `mounts_of(host name)` tells mounts, bridges and network devices (`LibvirtFence.mounts` does).
     A disk that neither says to be shared counts as local, a bridge that is not told of as missing.
     `journal_of(host name, seconds back)` (`LibvirtFence.journal`) helps to say why a migration failed.
+    `ended` is called, from any thread, when a migration of this process has ended.
     """
 
     def __init__(
@@ -86,12 +87,13 @@ class LibvirtPlatform:
         shared_paths: Sequence[str] = (),
         mounts_of: LookAround = _nothing_around,
         journal_of: JournalOf = _no_journal,
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
         self.cluster = cluster
         self._clock = clock
         self._shared_paths = tuple(shared_paths)
         self._events = EventLog(clock)
-        self._moves = Moves(self._end, journal_of)
+        self._moves = Moves(self._end, journal_of, ended)
         self._dirty = DirtyRates()
         self._lock = threading.Lock()
         self._last: dict[VmId, HostId] = {}
