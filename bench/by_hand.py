@@ -4,8 +4,8 @@ The script (`by_hand.sh`) does one host after another and one move at a time, an
 
 Two labs. One as it comes, with links as fast as the machine: a move takes a second there, and a host is
 patched and up again in five, so that the time is mostly packages and boots, at which a script is as fast as
-anybody. And one with migration at 250 Mbit/s, where a move takes about four seconds: to patch and boot that is
-as the three to five minutes of a large guest at 1 Gbit/s are to the five minutes of a real host.
+anybody. And one with migration at 250 Mbit/s, where a move takes about four seconds: to patch and boot that
+is as the three to five minutes of a large guest at 1 Gbit/s are to the five minutes of a real host.
 """
 
 from __future__ import annotations
