@@ -22,6 +22,13 @@ TABLES = ("hosts", "phases", "versions", "moves", "borrowed", "events")
 @verb(name="report")
 @click.argument("run", default="last", metavar="[RUN]")
 @click.option(
+    "--html",
+    "page",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write it as one page with pictures, for any browser, also offline.",
+)
+@click.option(
     "--csv",
     "directory",
     type=click.Path(path_type=Path, file_okay=False),
@@ -29,14 +36,15 @@ TABLES = ("hosts", "phases", "versions", "moves", "borrowed", "events")
     help=f"Write tables there: {', '.join(TABLES)} (.csv).",
 )
 @click.option("--table", type=click.Choice(TABLES), help="Print this one table as CSV instead.")
-def report(session: Session, run: str, directory: Path | None, table: str | None) -> None:
+def report(session: Session, run: str, page: Path | None, directory: Path | None, table: str | None) -> None:
     """Tell a run: its outcome, hosts, versions, moves, times, and what is still changed.
 
     Reads the store alone, so it can be asked for at any time, also years after the run.
     """
     found = session.store.run(session.store.find_run(run))
     events = session.store.events(found.id)
-    written = _write_tables(directory, found, events) if directory is not None else []
+    written = [_write_page(page, found, events)] if page is not None else []
+    written += _write_tables(directory, found, events) if directory is not None else []
     for path in written:
         say(f"Wrote {path}.")
     if table is not None:
@@ -57,6 +65,12 @@ def _show_table(name: str, run: Run, events: Sequence[EventRow]) -> None:
     click.echo(csv_tables(run, events)[name], nl=False)
 
 
+def _write_page(path: Path, run: Run, events: Sequence[EventRow]) -> Path:
+    from standfast.report.html import report_html
+
+    return _write(path, report_html(run, events))
+
+
 def _write_tables(directory: Path, run: Run, events: Sequence[EventRow]) -> list[Path]:
     from standfast.report.tables import csv_tables
 
@@ -75,3 +89,24 @@ def _write(path: Path, text: str) -> Path:
         why = error.strerror or str(error)
         raise UsageError("file_unwritable", "can't write the report", where=str(path), why=why) from error
     return path
+
+
+@verb(name="compare")
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B")
+def compare(session: Session, a: str, b: str) -> None:
+    """Compare two runs: time in each phase, moves, black-outs, bytes, and which hosts differ.
+
+    A and B are ids, their beginnings, or `last`. Changes are from A to B.
+    """
+    from standfast.report.compare import compare_dict
+    from standfast.report.compare_words import compare_text
+    from standfast.report.facts import report_dict
+
+    store = session.store
+    ids = [store.find_run(each) for each in (a, b)]
+    found = compare_dict(*(report_dict(store.run(each), store.events(each)) for each in ids))
+    if session.json:
+        show_json(found)
+    else:
+        show(compare_text(found))

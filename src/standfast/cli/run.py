@@ -1,4 +1,4 @@
-"""`run list | show | watch | report | pause | resume | cancel | abandon`."""
+"""`run list | show | watch | report | compare | pause | resume | cancel | abandon`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from standfast.cli.out import say, show, show_json, table
-from standfast.cli.report import report
+from standfast.cli.report import compare, report
 from standfast.cli.session import Session, verb
 
 if TYPE_CHECKING:
@@ -118,6 +118,7 @@ def watch(session: Session, run: str, output: str | None, until_held: bool) -> i
 
 
 run.add_command(report)
+run.add_command(compare)
 
 
 def _say_to(session: Session, run: str, word: str, then: str) -> None:

@@ -118,7 +118,7 @@ def _some(names: Sequence[str]) -> str:
 def _took(report: dict[str, Any]) -> str:
     if report["seconds"] is None:
         return ""
-    return f"It took {span(report['seconds'])}; predicted were {predicted(report)}."
+    return f"It took {span(report['seconds'])}; {predicted(report)} were predicted."
 
 
 def predicted(report: dict[str, Any]) -> str:
