@@ -59,7 +59,7 @@ def _figures(report: Report) -> list[tuple[str, str, float | None]]:
 
 def _held(report: Report) -> float:
     return sum(
-        each["ended_at"] - each["began_at"]
+        float(each["ended_at"] - each["began_at"])
         for host in report["hosts"]
         for each in host["timeline"]
         if each["phase"] == "held"

@@ -111,7 +111,7 @@ def result(host: dict[str, Any]) -> str:
         return f"done in {span(host['seconds'])}" if host["seconds"] else "done"
     if host["phase"] == "held":
         return f"held in {host['held_phase']}" if host["held_phase"] else "held"
-    return {"rolled_back": "rolled back", "planned": "not begun"}.get(host["phase"], host["phase"])
+    return {"rolled_back": "rolled back", "planned": "not begun"}.get(host["phase"], str(host["phase"]))
 
 
 def _bar(name: str, each: dict[str, Any], scale: TimeScale) -> Bar:
