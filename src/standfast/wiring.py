@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from standfast.config import ClusterConfig, HostConfig
+from standfast.config import ClusterConfig, HostConfig, SimConfig
 from standfast.model.cluster import MoveLimits, Snapshot
+from standfast.model.errors import UsageError
 from standfast.model.ids import HostId, VmId
 from standfast.model.moves import MoveOrder, MoveOutcome
 from standfast.model.reasons import Reason
@@ -17,6 +19,7 @@ from standfast.run.clock import WallClock
 
 if TYPE_CHECKING:
     from standfast.platforms.libvirt.hosts import LibvirtHost
+    from standfast.platforms.simulated import SimSpec
     from standfast.transports.ssh import SshTarget
 
 
@@ -125,19 +128,43 @@ def libvirt_host(host: HostConfig) -> LibvirtHost:
 
 def _simulated(cluster: ClusterConfig) -> Outside:
     """A world in a file: made where there is none, shared by all processes that name it."""
-    from standfast.platforms.simulated import FileWorld, SimSpec, build_outside
+    from standfast.platforms.simulated import FileWorld, build_outside
 
     declared = cluster.simulated
     assert declared is not None, cluster.name
     if declared.world.exists():
         return build_outside(FileWorld(declared.world))
-    spec = SimSpec(
+    try:
+        declared.world.parent.mkdir(parents=True, exist_ok=True)
+        made = FileWorld.create(declared.world, _sim_spec(declared, cluster.name))
+    except OSError as error:
+        raise UsageError(
+            "world_unwritable",
+            "the simulated world can't be made",
+            where=str(declared.world),
+            why=error.strerror or str(error),
+            do="Name another file under simulated: {world: FILE}.",
+        ) from error
+    return build_outside(made)
+
+
+def _sim_spec(declared: SimConfig, cluster: str) -> SimSpec:
+    from standfast.platforms.simulated import SimSpec
+
+    return SimSpec(
         hosts=declared.hosts,
         vms=declared.vms,
         seed=declared.seed,
-        cluster=cluster.name,
+        cluster=cluster,
         boot_seconds=declared.boot_seconds,
         pace=declared.pace,
     )
-    declared.world.parent.mkdir(parents=True, exist_ok=True)
-    return build_outside(FileWorld.create(declared.world, spec))
+
+
+def simulated_host_names(declared: SimConfig) -> set[str]:
+    """The names of a simulated cluster's hosts, as they are or will be. Raises FileFormatError."""
+    from standfast.platforms.simulated import FileWorld, SimWorld
+
+    if declared.world.exists():
+        return set(FileWorld(declared.world).names.values())
+    return set(SimWorld(_sim_spec(replace(declared, vms=0), "")).names.values())

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from .conftest import Place
+from .conftest import CONFIG, Place
 
 
 @pytest.mark.parametrize(
@@ -68,6 +71,44 @@ def test_config_check(place: Place) -> None:
         "{dir}/standfast.yaml: cluster play, simulated, 3 hosts: can be used.\n"
     )
     assert json.loads(place.run("config", "check", "--json").out)["clusters"] == {"play": 3}
+
+
+def test_config_check_knows_the_hosts_of_a_world(place: Place) -> None:
+    place.write("standfast.yaml", f"{CONFIG}    rules: {{pins: {{vm2: [host1, hots2]}}}}\n")
+    sentence = (
+        "standfast: {dir}/standfast.yaml:6: VM 'vm2' is pinned to an unknown host 'hots2'. "
+        "Did you mean 'host2'?\n"
+    )
+    printed = place.run("config", "check")
+    assert (printed.out, printed.err, printed.code) == ("", sentence, 2)
+    assert not (place.path / "world.json").exists()
+    place.write("standfast.yaml", CONFIG)
+    place.run("scan")
+    place.write("standfast.yaml", CONFIG.replace("hosts: 3", "hosts: 5"))
+    printed = place.run("config", "check")
+    assert printed.out == "{dir}/standfast.yaml: cluster play, simulated, 3 hosts: can be used.\n"
+    assert printed.err == (
+        "Cluster play: its world {dir}/world.json is there already, so 'hosts' and 'vms' count for nothing. "
+        "Remove that file to have it made anew.\n"
+    )
+
+
+def test_rules_for_vms_that_there_are_not(place: Place) -> None:
+    place.write("standfast.yaml", f"{CONFIG}    rules: {{anti_affinity: {{dag: [vm1, vm22]}}}}\n")
+    sentence = (
+        "{dir}/standfast.yaml:6: anti-affinity rule 'dag' names VM 'vm22', and cluster 'play' has none of "
+        "that name. Did you mean 'vm2'?"
+    )
+    assert place.run("config", "check").code == 0
+    scanned = place.run("scan")
+    assert (scanned.err, scanned.code) == (f"Warning: {sentence}\n", 0)
+    assert json.loads(place.run("scan", "--json").out)["warnings"][0].endswith("Did you mean 'vm2'?")
+    assert place.run("scan", "--host", "host1").err == ""
+    planned = place.run("plan")
+    assert (planned.out, planned.code) == ("", 2)
+    assert planned.err.endswith(f"standfast: {sentence}\n")
+    saved = place.run("snapshot", "save", "cluster.json")
+    assert (saved.err, saved.code) == (f"Warning: {sentence}\nWrote cluster.json: 3 hosts, 4 VMs.\n", 0)
 
 
 def test_options_may_stand_before_and_behind_the_verb(place: Place) -> None:
@@ -147,6 +188,63 @@ def test_init_refuses_what_is_no_address_or_is_there(place: Place) -> None:
     twice = place.run("init", "-c", "new.yaml", "qemu+ssh://root@kvm1/system", "qemu+ssh://kvm1/system")
     assert (twice.err, twice.code) == ("standfast: host 'kvm1' is given twice. Give each host once.\n", 2)
     assert not (place.path / "new.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (
+            ("--cluster", "a\nb"),
+            "--cluster: 'a\\nb' is no name. Use printable characters on one line.",
+        ),
+        (("--cluster", " "), "--cluster: ' ' is no name. Use printable characters on one line."),
+        (
+            ("--shared-path", "srv/vm"),
+            "--shared-path: shared path 'srv/vm' does not begin with '/'. "
+            "Write the whole path, as the hosts see it.",
+        ),
+        (
+            ("--config", "file/new.yaml"),
+            "file/new.yaml: the config can't be written there: file is no directory. "
+            "Name another with --config.",
+        ),
+    ],
+)
+def test_init_looks_at_its_options_before_it_asks_any_host(
+    place: Place, words: tuple[str, ...], sentence: str
+) -> None:
+    place.write("file", "")
+    printed = place.run("init", "--config", "new.yaml", *words, "qemu+ssh://root@kvm1/system")
+    assert (printed.err, printed.code) == (f"standfast: {sentence}\n", 2)
+    assert not (place.path / "new.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (lambda path: path.mkdir(), "it is a directory"),
+        (lambda path: path.symlink_to("gone"), "it is a link to gone, which is not there"),
+        (os.mkfifo, "it is a device, a pipe or a socket"),
+    ],
+    ids=["directory", "broken link", "pipe"],
+)
+def test_what_is_no_store_is_left_alone(place: Place, make: Callable[[Path], None], why: str) -> None:
+    (place.path / "state").mkdir()
+    make(place.path / "state" / "standfast.db")
+    printed = place.run("run", "list")
+    assert (printed.err, printed.code) == (
+        f"standfast: {{dir}}/state/standfast.db: this is no Standfast store: {why}. It was left alone. "
+        "Put a backup in its place, or move it away to begin with an empty store.\n",
+        2,
+    )
+
+
+def test_an_empty_path_is_not_the_current_directory(place: Place) -> None:
+    for option in ("--state-dir", "--config"):
+        printed = place.run("run", "list", option, "")
+        assert (printed.out, printed.code) == ("", 2)
+        assert printed.err.splitlines()[-1].endswith(f"'{option}': it is empty")
+    assert not (place.path / "standfast.db").exists()
 
 
 def test_output_that_nobody_reads_is_no_error(place: Place) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import stat
 import time
 from pathlib import Path
 
@@ -193,6 +194,22 @@ def test_detached_it_goes_on_and_is_watched_later(place: Place) -> None:
     watched = place.raw("run", "watch", told["run"], "--json")
     assert watched.code == 0
     assert json.loads(watched.out)["state"] == "completed"
+
+
+def test_what_is_kept_is_its_owners_alone(place: Place) -> None:
+    place.run("plan")
+    log = place.path / "state" / "serve.log"
+    log.parent.mkdir()
+    log.write_bytes(b"x" * (16 * 1024**2 + 1))
+    log.chmod(0o644)
+    assert place.run("apply", "standfast-plan.json", "--yes").code == 0
+    assert log.stat().st_size < 1024**2
+    assert (place.path / "state" / "serve.log.1").exists()
+    for each in (log, log.with_name("standfast.db"), log.with_name("serve.lock")):
+        assert stat.S_IMODE(each.stat().st_mode) == 0o600, each.name
+    other = place.run("run", "list", "--state-dir", "other")
+    assert other.code == 0
+    assert stat.S_IMODE((place.path / "other").stat().st_mode) == 0o700
 
 
 def test_a_dead_controllers_run_is_taken_up_by_the_next_word(place: Place) -> None:

@@ -52,11 +52,16 @@ def init(
     key is unknown or changed, or if two URIs lead to one host. Changes nothing on the hosts.
     """
     from standfast.config import ClusterConfig
-    from standfast.config.write import refuse_existing, text, write
+    from standfast.config.load import check_name, check_shared_path
+    from standfast.config.write import check_place, refuse_existing, text, write
 
     path = session.config_path
     if not force_overwrite:
         refuse_existing(path)
+    check_place(path)
+    check_name(cluster, "--cluster")
+    for each in shared:
+        check_shared_path(each, "--shared-path")
     hosts = tuple(_host(uri) for uri in uris)
     _refuse_same_name(hosts)
     declared = ClusterConfig(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from standfast.config import ClusterConfig
-    from standfast.model.cluster import Snapshot
+    from standfast.model.cluster import Rules, Snapshot
+    from standfast.model.errors import ConfigError
     from standfast.model.ids import HostId
     from standfast.ports import Outside
 
@@ -16,18 +17,27 @@ MOST_AT_ONCE = 32
 
 
 def look(
-    outside: Outside, cluster: ClusterConfig, *, scan: bool, refresh: bool, rules: bool = True
+    outside: Outside, cluster: ClusterConfig, *, scan: bool, refresh: bool, strict: bool = True
 ) -> Snapshot:
-    """The cluster now. Raises StandfastError; a host that does not answer is marked in the snapshot."""
+    """The cluster now. Raises StandfastError; a host that does not answer is marked in the snapshot.
+
+    Without `strict`, names in rules that nothing bears are left out; `warnings` tells them.
+    """
     from standfast.config.rules import resolve
-    from standfast.model.cluster import Rules
     from standfast.run.observe import observe
 
     def rules_for(snapshot: Snapshot) -> Rules:
-        return resolve(cluster.rules, snapshot) if rules else Rules()
+        return resolve(cluster.rules, snapshot, strict=strict)
 
     with ThreadPoolExecutor(max(1, min(MOST_AT_ONCE, len(outside.names) or MOST_AT_ONCE))) as executor:
         return observe(outside, rules_for, scan=scan, refresh=refresh, executor=executor)
+
+
+def warnings(cluster: ClusterConfig, snapshot: Snapshot) -> tuple[ConfigError, ...]:
+    """What the cluster's rules name and the snapshot has not."""
+    from standfast.config.rules import unknown
+
+    return unknown(cluster.rules, snapshot)
 
 
 def host_ids(snapshot: Snapshot, names: Iterable[str]) -> frozenset[HostId]:

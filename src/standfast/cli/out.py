@@ -16,7 +16,7 @@ __all__ = ["interactive", "plural", "say", "show", "show_error", "show_json", "t
 
 def say(text: str) -> None:
     """Progress and diagnostics, on stderr."""
-    click.echo(text, err=True)
+    click.echo(visible(text), err=True)
 
 
 def show(text: str) -> None:
@@ -34,7 +34,7 @@ def show_error(error: StandfastError, *, as_json: bool) -> None:
     if as_json:
         show_json(error.as_dict())
     else:
-        say(f"standfast: {visible(str(error))}")
+        say(f"standfast: {error}")
 
 
 def plural(number: int, word: str, many: str = "") -> str:

@@ -78,7 +78,7 @@ def plan(
 
 def _look(session: Session, cluster: str | None, from_file: Path | None) -> tuple[Snapshot, Policy]:
     """A cluster or a file of one, and the policy to plan with."""
-    from standfast.cli.looking import look
+    from standfast.cli.looking import look, warnings
     from standfast.codec import read_file
     from standfast.model.cluster import Snapshot
     from standfast.model.policy import Policy
@@ -97,7 +97,10 @@ def _look(session: Session, cluster: str | None, from_file: Path | None) -> tupl
         return snapshot, known[snapshot.cluster].policy if snapshot.cluster in known else Policy()
     chosen = session.cluster(cluster)
     say(f"Looking at cluster {chosen.name} …")
-    return look(session.outside(chosen), chosen, scan=True, refresh=True), chosen.policy
+    snapshot = look(session.outside(chosen), chosen, scan=True, refresh=True)
+    for error in warnings(chosen, snapshot):
+        say(f"Warning: {error}")
+    return snapshot, chosen.policy
 
 
 def _next(made: Plan, out: Path, digest: str) -> str:
@@ -108,7 +111,8 @@ def _next(made: Plan, out: Path, digest: str) -> str:
         return f"{wrote} It can't be applied while something is refused."
     if not made.waves and not made.rebalance:
         return f"{wrote} There is nothing to do."
-    return f"{wrote} Carry it out: standfast apply {shlex.quote(str(out))}"
+    word = str(out) if not str(out).startswith("-") else f"./{out}"
+    return f"{wrote} Carry it out: standfast apply {shlex.quote(word)}"
 
 
 def as_text(made: Plan, snapshot: Snapshot) -> str:

@@ -38,21 +38,25 @@ def scan(session: Session, cluster: str | None, hosts: tuple[str, ...], no_refre
     Fetches the package lists on each host first; changes nothing else. Exit code 3 if a host could not be
     asked or scanned, 6 if that was for its host key or our key.
     """
-    from standfast.cli.looking import host_ids, look
+    from standfast.cli.looking import host_ids, look, warnings
 
     chosen = session.cluster(cluster)
     if hosts and chosen.hosts:
         chosen = chosen.only(hosts)
     if chosen.hosts:
         say(f"Asking {plural(len(chosen.hosts), 'host')} of cluster {chosen.name} …")
-    snapshot = look(session.outside(chosen), chosen, scan=True, refresh=not no_refresh, rules=False)
+    snapshot = look(session.outside(chosen), chosen, scan=True, refresh=not no_refresh, strict=False)
+    # Of some hosts alone nobody can say which VMs there are.
+    told = [] if hosts else [str(error) for error in warnings(chosen, snapshot)]
     if hosts:
         wanted = host_ids(snapshot, hosts)
         snapshot = replace(snapshot, hosts=tuple(host for host in snapshot.hosts if host.id in wanted))
     if session.json:
-        show_json(as_dict(snapshot, chosen.policy))
+        show_json(as_dict(snapshot, chosen.policy) | {"warnings": told})
     else:
         show(as_text(snapshot, chosen.policy))
+        for each in told:
+            say(f"Warning: {each}")
     if any(host.unreachable_code in AUTH_CODES for host in snapshot.hosts):
         return AUTH
     return DEGRADED if any(host.updates is None for host in snapshot.hosts) else 0

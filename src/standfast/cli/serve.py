@@ -11,16 +11,20 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import click
 
 from standfast.cli.session import Session, hosts_of, make_state_dir, verb
+from standfast.model.errors import UsageError
 
 if TYPE_CHECKING:
     from standfast.model.run import Run
     from standfast.run.clock import WallClock
     from standfast.run.serve import Attached
+
+LOG_BYTES = 16 * 1024**2
+"""A log that is longer is kept once more beside the new one."""
 
 GONE_SECONDS = 1.0
 """How often it is looked whether the store's file is still there."""
@@ -113,10 +117,28 @@ def start_detached(session: Session) -> subprocess.Popen[bytes] | None:
         *("--config", str(session.config_path.absolute())),
         *("--state-dir", str(session.state_dir.absolute())),
     ]
-    with open(log_path(session.state_dir), "ab") as log:
+    with _open_log(log_path(session.state_dir)) as log:
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
         )
+
+
+def _open_log(path: Path) -> IO[bytes]:
+    """To append to, for the owner alone; a long one is put aside first. Raises UsageError."""
+    try:
+        if path.exists() and path.stat().st_size > LOG_BYTES:
+            path.replace(path.with_name(path.name + ".1"))
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        os.fchmod(descriptor, 0o600)
+    except OSError as error:
+        raise UsageError(
+            "state_dir_unusable",
+            "the controller's log can't be written",
+            where=str(path),
+            why=error.strerror or str(error),
+            do="Name another directory with --state-dir.",
+        ) from error
+    return os.fdopen(descriptor, "ab")
 
 
 def stop_controller(state_dir: Path) -> None:

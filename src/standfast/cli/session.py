@@ -124,6 +124,17 @@ def make_state_dir(path: Path) -> None:
         ) from error
 
 
+def _set_path(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    def callback(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+        if value == "":  # as from a variable that is not set: the current directory is not meant
+            raise click.BadParameter("it is empty", context, parameter)
+        if value is not None:
+            setattr(context.ensure_object(Session), name, Path(value))
+        return value
+
+    return callback
+
+
 def _set(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
     def callback(context: click.Context, _: click.Parameter, value: Any) -> Any:
         if value:
@@ -135,7 +146,7 @@ def _set(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
 
 def global_options(*, hidden: bool = True) -> Callable[[Decorated], Decorated]:
     """The four options that stand before the verb, and behind it as well."""
-    kind = click.Path(path_type=Path)
+    kind = click.Path()
     options = [
         click.option(
             "-c",
@@ -144,7 +155,7 @@ def global_options(*, hidden: bool = True) -> Callable[[Decorated], Decorated]:
             metavar="FILE",
             expose_value=False,
             hidden=hidden,
-            callback=_set("config_given"),
+            callback=_set_path("config_given"),
             help="Config to read; else STANDFAST_CONFIG, else the user's or the system's.",
         ),
         click.option(
@@ -153,7 +164,7 @@ def global_options(*, hidden: bool = True) -> Callable[[Decorated], Decorated]:
             metavar="DIR",
             expose_value=False,
             hidden=hidden,
-            callback=_set("state_given"),
+            callback=_set_path("state_given"),
             help="Where runs are kept; else STANDFAST_STATE_DIR, else the user's or the system's.",
         ),
         click.option(

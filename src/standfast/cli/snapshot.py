@@ -30,13 +30,15 @@ def save(session: Session, file: Path, cluster: str | None) -> None:
 
     It holds names of hosts, VMs, disks, networks and packages, and no secrets.
     """
-    from standfast.cli.looking import look
+    from standfast.cli.looking import look, warnings
     from standfast.codec import write_file
     from standfast.files import check_writable
 
     check_writable(file, "snapshot file")
     chosen = session.cluster(cluster)
-    taken = look(session.outside(chosen), chosen, scan=True, refresh=False)
+    taken = look(session.outside(chosen), chosen, scan=True, refresh=False, strict=False)
+    for error in warnings(chosen, taken):
+        say(f"Warning: {error}")
     digest = write_file(file, "snapshot", taken)
     if session.json:
         show_json({"file": str(file), "digest": digest, "hosts": len(taken.hosts), "vms": len(taken.vms)})

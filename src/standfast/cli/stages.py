@@ -174,7 +174,7 @@ class SimStage:
             vms = [
                 {
                     "name": vm.base.name,
-                    "moves": sum(f" {vm.base.name} runs on " in line for line in state.log),
+                    "moves": vm.moved,
                     "restarts": sum(f" {vm.base.name} was interrupted" in line for line in state.violations),
                     "longest_gap_seconds": round(vm.darkest_seconds, 3),
                     "states_left": [] if vm.state is VmState.RUNNING else [str(vm.state)],

@@ -56,13 +56,15 @@ def _refuse_bad_names(document: Document, raw: RawConfig) -> None:
             (cluster_name, ("clusters", cluster_name)),
             *((host, ("clusters", cluster_name, "hosts", host)) for host in cluster.hosts),
         ]:
-            if not name.strip() or not name.isprintable():
-                raise ConfigError(
-                    "config_name",
-                    f"{name!r} is no name",
-                    where=document.where(path),
-                    do="Use printable characters on one line.",
-                )
+            check_name(name, document.where(path))
+
+
+def check_name(name: str, where: str = "") -> None:
+    """Raises ConfigError for what can't be the name of a cluster or a host."""
+    if not name.strip() or not name.isprintable():
+        raise ConfigError(
+            "config_name", f"{name!r} is no name", where=where, do="Use printable characters on one line."
+        )
 
 
 def _refuse_same_uri(document: Document, raw: RawConfig) -> None:
@@ -98,6 +100,13 @@ def _cluster(document: Document, name: str, raw: RawCluster) -> ClusterConfig:
             if raw.simulated
             else "Say where its world is kept: simulated: {world: FILE}.",
         )
+    if raw.simulated is not None and raw.hosts:
+        raise ConfigError(
+            "config_platform",
+            f"cluster {name!r} is simulated and has a key 'hosts'",
+            where=document.where((*here, "hosts")),
+            do="Take it out: its hosts are made, as many as simulated: {hosts: N} says.",
+        )
     base = document.file.absolute().parent
     return ClusterConfig(
         name=name,
@@ -107,28 +116,43 @@ def _cluster(document: Document, name: str, raw: RawCluster) -> ClusterConfig:
         shared_paths=tuple(_absolute(document, here, index, raw) for index in range(len(raw.shared_paths))),
         rules=_rules(document, here, raw),
         policy=Policy(**raw.policy.model_dump()),
-        simulated=_simulated(base, raw),
+        simulated=_simulated(document, here, base, raw),
         origin=document.where(here),
     )
 
 
-def _simulated(base: Path, raw: RawCluster) -> SimConfig | None:
+def _simulated(document: Document, here: text.Path, base: Path, raw: RawCluster) -> SimConfig | None:
     if raw.simulated is None:
         return None
     keys = raw.simulated.model_dump()
-    return SimConfig(base / Path(keys.pop("world")).expanduser(), **keys)
+    world = str(keys.pop("world"))
+    if not Path(world).name or not world.isprintable():
+        raise ConfigError(
+            "config_value",
+            f"world {world!r} names no file",
+            where=document.where((*here, "simulated", "world")),
+            do="Write it as world: world.json.",
+        )
+    return SimConfig(base / Path(world).expanduser(), **keys)
 
 
 def _absolute(document: Document, here: text.Path, index: int, raw: RawCluster) -> str:
     path = raw.shared_paths[index]
-    if not path.startswith("/"):
+    check_shared_path(path, document.where((*here, "shared_paths", index)))
+    return path
+
+
+def check_shared_path(path: str, where: str = "") -> None:
+    """Raises ConfigError for what is no whole path."""
+    if not path.startswith("/") or not path.isprintable():
         raise ConfigError(
             "config_value",
-            f"shared path {path!r} does not begin with '/'",
-            where=document.where((*here, "shared_paths", index)),
+            f"shared path {path!r} does not begin with '/'"
+            if not path.startswith("/")
+            else f"shared path {path!r} holds a character that can't be printed",
+            where=where,
             do="Write the whole path, as the hosts see it.",
         )
-    return path
 
 
 def _rules(document: Document, here: text.Path, raw: RawCluster) -> RulesConfig:

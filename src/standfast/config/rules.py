@@ -11,67 +11,87 @@ from standfast.model.ids import HostId, VmId
 def resolve(rules: RulesConfig, snapshot: Snapshot, *, strict: bool = True) -> Rules:
     """The rules of a cluster as seen now.
 
-    Raises ConfigError for a name that nothing bears, or two VMs do. With `strict` false (a run under way),
-    and where a host can't be asked, a VM that is not seen is left out: no rule can be broken by moving it.
+    Raises ConfigError for a name that nothing bears, or two VMs do; not so for a VM where a host can't be
+    asked, which may have it. With `strict` false (a run under way, a look that changes nothing) the strictest
+    reading is taken: a VM that is not seen is left out, since no rule can be broken by moving it; two of one
+    name are both meant; and a pin is to those of its hosts that there are.
     """
-    names = _Names(snapshot, strict=strict)
-    groups = []
-    for name, members in rules.anti_affinity.items():
-        where = rules.origins.get(f"anti_affinity.{name}", "")
-        found = {names.vm(member, f"anti-affinity rule {name!r}", where) for member in members}
-        groups.append(AntiAffinity(name, frozenset(vm for vm in found if vm is not None)))
-    pins = []
-    for member, hosts in rules.pins.items():
-        where = rules.origins.get(f"pins.{member}", "")
-        vm = names.vm(member, "a pin", where)
-        allowed = frozenset(names.host(host, f"the pin of {member!r}", where) for host in hosts)
-        if vm is not None:
-            pins.append(Pin(vm, allowed))
+    names = _Names(rules, snapshot)
+    problems = [error for error in names.problems() if not (names.silent and error.code == "rule_vm_unknown")]
+    if strict and problems:
+        raise problems[0]
+    groups = [
+        AntiAffinity(name, frozenset[VmId]().union(*(names.vms(member) for member in members)))
+        for name, members in rules.anti_affinity.items()
+    ]
+    pins = [
+        Pin(vm, frozenset(names.hosts[host] for host in hosts if host in names.hosts))
+        for member, hosts in rules.pins.items()
+        for vm in sorted(names.vms(member))
+    ]
     return Rules(tuple(groups), tuple(pins), rules.memory_ceiling, rules.reserve_hosts)
+
+
+def unknown(rules: RulesConfig, snapshot: Snapshot) -> tuple[ConfigError, ...]:
+    """All that there is to say of names in the rules that nothing bears, or two VMs do; for warnings."""
+    return _Names(rules, snapshot).problems()
 
 
 class _Names:
     """Looks names up in one snapshot."""
 
-    def __init__(self, snapshot: Snapshot, *, strict: bool) -> None:
+    def __init__(self, rules: RulesConfig, snapshot: Snapshot) -> None:
+        self.rules = rules
         self.cluster = snapshot.cluster
-        self.hosts = {host.name: host.id for host in snapshot.hosts}
-        self.vms: dict[str, set[VmId]] = {}
+        self.hosts: dict[str, HostId] = {host.name: host.id for host in snapshot.hosts}
+        self.by_name: dict[str, set[VmId]] = {}
         for vm in snapshot.vms:
-            self.vms.setdefault(vm.name, set()).add(vm.id)
-            self.vms.setdefault(vm.id, set()).add(vm.id)
-        self.strict = strict and all(host.reachable for host in snapshot.hosts)
+            self.by_name.setdefault(vm.name, set()).add(vm.id)
+            self.by_name.setdefault(vm.id, set()).add(vm.id)
+        self.names = {vm.name for vm in snapshot.vms}
+        self.silent = [host.name for host in snapshot.hosts if not host.reachable]
 
-    def vm(self, name: str, rule: str, where: str) -> VmId | None:
-        found = self.vms.get(name, set())
+    def vms(self, name: str) -> frozenset[VmId]:
+        """All VMs that bear the name, or have it for a UUID."""
+        return frozenset(self.by_name.get(name, ()))
+
+    def problems(self) -> tuple[ConfigError, ...]:
+        """One for each name, in the order of the rules."""
+        found: list[ConfigError | None] = []
+        for name, members in self.rules.anti_affinity.items():
+            where = self.rules.origins.get(f"anti_affinity.{name}", "")
+            found += [self._vm(member, f"anti-affinity rule {name!r}", where) for member in members]
+        for member, hosts in self.rules.pins.items():
+            where = self.rules.origins.get(f"pins.{member}", "")
+            found.append(self._vm(member, "a pin", where))
+            found += [self._host(host, f"the pin of {member!r}", where) for host in hosts]
+        return tuple(error for error in found if error is not None)
+
+    def _vm(self, name: str, rule: str, where: str) -> ConfigError | None:
+        found = self.vms(name)
         if len(found) == 1:
-            return next(iter(found))
+            return None
         if found:
-            raise ConfigError(
+            return ConfigError(
                 "rule_vm_ambiguous",
                 f"{rule} names VM {name!r}, and {len(found)} VMs are called that",
                 where=where,
                 do=f"Write the UUID of the one that is meant: {', '.join(sorted(found))}.",
             )
-        if not self.strict:
-            return None
-        raise ConfigError(
+        return ConfigError(
             "rule_vm_unknown",
             f"{rule} names VM {name!r}, and cluster {self.cluster!r} has none of that name",
             where=where,
-            do=_near(name, self.vms) or "Correct the name or take it out.",
+            why=f"{', '.join(self.silent)} can't be asked, and may have it" if self.silent else "",
+            do=nearest(name, self.names, "") or "Correct the name or take it out.",
         )
 
-    def host(self, name: str, rule: str, where: str) -> HostId:
-        if name not in self.hosts:
-            raise ConfigError(
-                "rule_host_unknown",
-                f"{rule} names host {name!r}, and cluster {self.cluster!r} has none of that name",
-                where=where,
-                do=nearest(name, self.hosts, "Its hosts are"),
-            )
-        return self.hosts[name]
-
-
-def _near(name: str, known: dict[str, set[VmId]]) -> str:
-    return nearest(name, known, "") if len(known) else ""
+    def _host(self, name: str, rule: str, where: str) -> ConfigError | None:
+        if name in self.hosts:
+            return None
+        return ConfigError(
+            "rule_host_unknown",
+            f"{rule} names host {name!r}, and cluster {self.cluster!r} has none of that name",
+            where=where,
+            do=nearest(name, self.hosts, "Its hosts are"),
+        )

@@ -118,11 +118,18 @@ class Config:
         return self.clusters[name]
 
 
+_MOST_TOLD = 20
+
+
 def nearest(word: str, known: Mapping[str, object] | set[str], otherwise: str) -> str:
-    """`Did you mean 'uri'?`, or all valid words behind `otherwise`."""
+    """`Did you mean 'uri'?`, or the valid words behind `otherwise`; without such a beginning, nothing."""
     import difflib
 
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     if close:
         return f"Did you mean {close[0]!r}?"
-    return f"{otherwise}: {', '.join(sorted(known))}." if known else ""
+    if not known or not otherwise:
+        return ""
+    told = ", ".join(sorted(known)[:_MOST_TOLD])
+    more = len(known) - _MOST_TOLD
+    return f"{otherwise}: {told}{f' and {more} more' if more > 0 else ''}."

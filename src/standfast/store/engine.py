@@ -71,6 +71,7 @@ def open_database(path: Path, *, read_only: bool) -> Database:
 
 
 def _ready(path: Path, *, read_only: bool) -> None:
+    sqlite.refuse_no_file(path)
     if not path.exists():
         if read_only:
             raise _absent(path)

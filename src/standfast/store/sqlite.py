@@ -69,6 +69,16 @@ def make_file(path: Path) -> None:
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
 
 
+def refuse_no_file(path: Path) -> None:
+    """Raises FileFormatError where something is there that can't be a store, and is left as it is."""
+    if path.is_dir():
+        raise _not_ours(path, "it is a directory")
+    if path.is_symlink() and not path.exists():
+        raise _not_ours(path, f"it is a link to {path.readlink()}, which is not there")
+    if path.exists() and not path.is_file():
+        raise _not_ours(path, "it is a device, a pipe or a socket")
+
+
 def revision(path: Path) -> str:
     """The schema revision of a store. Raises FileFormatError if the file is none; it is left as it was."""
     try:
@@ -186,7 +196,7 @@ def _outside(code: str, path: Path, why: str, do: str) -> OutsideError:
 def _not_ours(path: Path, why: str) -> FileFormatError:
     return FileFormatError(
         "store_foreign",
-        "this file is no Standfast store",
+        "this is no Standfast store",
         where=str(path),
         why=why,
         do=f"It was left alone. {_ANEW}",

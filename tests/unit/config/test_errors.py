@@ -281,6 +281,19 @@ BAD = [
         "cluster 'lab' has platform 'libvirt' and a key 'simulated'. Take 'simulated' out.",
     ),
     (
+        "hosts of a simulated cluster",
+        "clusters:\n  lab:\n    platform: simulated\n    simulated: {world: w.json}\n    hosts: {kvm1: {}}\n",
+        5,
+        "cluster 'lab' is simulated and has a key 'hosts'. "
+        "Take it out: its hosts are made, as many as simulated: {hosts: N} says.",
+    ),
+    (
+        "a world without a name",
+        "clusters:\n  lab:\n    platform: simulated\n    simulated:\n      world: ''\n",
+        5,
+        "world '' names no file. Write it as world: world.json.",
+    ),
+    (
         "the first of two problems",
         HOSTS + "    polcy: {}\n    rules: {memory_ceiling: 2}\n",
         6,

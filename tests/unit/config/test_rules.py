@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from standfast.config import RulesConfig
-from standfast.config.rules import resolve
+from standfast.config.rules import resolve, unknown
 from standfast.model.cluster import AntiAffinity, Host, Pin, Rules, Snapshot, Vm, VmState
 from standfast.model.errors import ConfigError
 from standfast.model.ids import HostId, VmId
@@ -76,3 +76,32 @@ def test_a_vm_that_may_be_on_an_unreachable_host_is_left_out() -> None:
 
 def test_a_vm_that_goes_away_does_not_stop_a_run() -> None:
     assert resolve(RULES, snapshot(*ALL[:2]), strict=False).pins == ()
+
+
+def test_during_a_run_the_strictest_reading_is_taken() -> None:
+    rules = RulesConfig(anti_affinity={"web": ("web1", "db")}, pins={"db": ("kvm1", "gone")})
+    seen = snapshot(*ALL, vm("db", 4))
+    found = resolve(rules, seen, strict=False)
+    assert found.anti_affinity == (AntiAffinity("web", frozenset({VmId("v1"), VmId("v3"), VmId("v4")})),)
+    assert found.pins == tuple(Pin(VmId(each), frozenset({HostId("h1")})) for each in ("v3", "v4"))
+    with pytest.raises(ConfigError, match="2 VMs are called that"):
+        resolve(rules, seen)
+
+
+def test_everything_unknown_can_be_told_at_once() -> None:
+    rules = RulesConfig(anti_affinity={"web": ("web1", "wep2")}, pins={"nobody": ("kvm1", "kvm3")})
+    assert [error.code for error in unknown(rules, snapshot(*ALL))] == [
+        "rule_vm_unknown",
+        "rule_vm_unknown",
+        "rule_host_unknown",
+    ]
+    (first, *_) = unknown(rules, snapshot(*ALL, reachable=False))
+    assert str(first) == (
+        "anti-affinity rule 'web' names VM 'wep2', and cluster 'lab' has none of that name: "
+        "kvm2 can't be asked, and may have it. Did you mean 'web2'?"
+    )
+
+
+def test_a_name_like_no_other_is_not_followed_by_all_there_are() -> None:
+    (error,) = unknown(RulesConfig(pins={"zzz": ("kvm1",)}), snapshot(*ALL))
+    assert error.do == "Correct the name or take it out."

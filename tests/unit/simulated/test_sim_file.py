@@ -18,6 +18,7 @@ from standfast.model.policy import Policy
 from standfast.plan.make import make_plan
 from standfast.platforms.simulated import FileWorld, SimSpec, SimWorld
 from standfast.platforms.simulated.spec import build
+from standfast.platforms.simulated.state import LOG_LINES
 
 
 @pytest.fixture
@@ -143,3 +144,12 @@ def test_a_world_of_another_release_is_refused(path: Path) -> None:
     state.version = 99
     with pytest.raises(FileFormatError, match="another release"):
         FileWorld.create(path, state)
+
+
+def test_the_file_of_a_world_does_not_grow_with_its_log(path: Path) -> None:
+    world = FileWorld.create(path, SimSpec())
+    with world.open() as state:
+        for number in range(2 * LOG_LINES + 1):
+            state.note(f"line {number}")
+        assert len(state.log) == LOG_LINES
+    assert world.log[-1].endswith(f" line {2 * LOG_LINES}")

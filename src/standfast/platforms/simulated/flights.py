@@ -133,6 +133,7 @@ def _land(state: State, vm: SimVm, flight: SimFlight) -> None:
     )
     state.unlift(vm)
     state.place(vm, flight.target, vm.state)
+    vm.moved += 1
     if flight.order is not None:
         state.orders[flight.order] = MoveOutcome(OutcomeKind.SUCCEEDED, record)
     state.note(f"{vm.base.name} runs on {state.host_name(vm.host)}")

@@ -15,6 +15,9 @@ from standfast.model.moves import MoveOutcome
 
 STATE_VERSION = 1
 
+LOG_LINES = 2000
+"""So many of the last lines are kept at least: a world in a file is written whole at every call."""
+
 
 class Leg(StrEnum):
     """Where a migration is."""
@@ -69,6 +72,8 @@ class SimVm:
     reason: str = ""
     """How it came to its state."""
     stopped_by_order: bool = False
+    moved: int = 0
+    """How often it has come to run on another host."""
     darkest_seconds: float = 0.0
     """The longest black-out that it has had."""
 
@@ -212,6 +217,8 @@ class State:
     def note(self, text: str) -> None:
         """One line of what happened, with the world's time."""
         self.log.append(f"{self.now:.3f} {text}")
+        if len(self.log) > 2 * LOG_LINES:
+            del self.log[:-LOG_LINES]
 
     def host_name(self, host: HostId) -> str:
         """The host's name, or its UUID."""
