@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from standfast.model.hostwork import HostFacts, UpdateState
 from standfast.model.ids import HostId, VmId
+from standfast.model.memory import MemoryUse
 from standfast.model.moves import Flight
 
 
@@ -65,6 +66,7 @@ class Vm:
     unsupported: tuple[str, ...] = ()  # anything else that keeps it, in the platform's words
     flight: Flight | None = None
     dirty_bytes_per_second: float | None = None
+    memory_use: MemoryUse | None = None  # None: not measured beyond that rate
     blackout_budget_seconds: float | None = None
 
 

@@ -31,7 +31,13 @@ class Flight:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a move is expected to cost, p50 and p95."""
+    """What a move is expected to cost, p50 and p95.
+
+    Where `converges` is False the spans are those until it is given up and a forced switch-over is done. The
+    last three are the round model's own terms in seconds, before any calibration: copying memory once,
+    copying what was dirtied meanwhile, and what the guest is stopped for on the wire. They are kept so that a
+    finished move can teach the next prediction.
+    """
 
     brownout_seconds: float
     brownout_p95_seconds: float
@@ -39,6 +45,13 @@ class Prediction:
     blackout_p95_seconds: float
     wire_bytes: int
     converges: bool = True
+    sure: bool = True
+    """Whether it would converge as well if memory were dirtied faster and the link slower, as p95 has it."""
+    basis: str = ""
+    """What it rests on, for a reader: `3 dirty-rate windows, 41 former moves` …"""
+    once_seconds: float = 0.0
+    again_seconds: float = 0.0
+    switch_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,22 @@
-"""One live migration by pre-copy: rounds of copying what was dirtied during the round before.
+"""What one move is expected to cost: the round model with what is known of the VM, the hosts and the past.
 
-The round model is Clark et al. (NSDI'05) with a saturating dirty set: of M bytes of memory, t seconds after a
-clean start, D(t) = M · (1 - exp(-r·t / M)) bytes are dirty, r being the dirty rate of a short window. It is
-linear while r·t is small against M and never exceeds M. Zero pages are not known here and count as full ones,
-so brown-outs come out too long rather than too short.
+What is not known is taken from defaults that are stated here, and makes the interval wider: p95 is the same
+migration with memory dirtied faster and a link that carries less, by as much as the input can be off. Where a
+history exists, its own spread takes the place of that (`predict.calibrate`).
 """
 
 from __future__ import annotations
 
-import math
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from standfast.model.cluster import Host, Vm
 from standfast.model.moves import Prediction
+from standfast.predict.calibrate import P95_FACTOR, Calibration, Way
+from standfast.predict.dirty import NOTHING, DirtyCurve, steady
+from standfast.predict.engine import AutoConverge, Engine, Path
+from standfast.predict.measured import curve_of
+from standfast.predict.rounds import Copying, Guest, copy
 
 DEFAULT_BITS_PER_SECOND = 1_000_000_000
 """A migration network of unknown speed is taken for gigabit Ethernet, the slowest still usual."""
@@ -32,16 +37,25 @@ DEFAULT_DIRTY_SHARE = 0.01
 DEFAULT_DIRTY_BYTES_PER_SECOND = 16 * 1024**2
 """Dirty rate where none was measured: 1 % of memory per second, at most 16 MiB/s (a lightly used guest)."""
 
-P95_FACTOR = 1.5
-"""p95 over p50. 90th-percentile errors of published models on KVM are 12 to 46 % (SoCC'15); this is wider."""
+RATE_WINDOW_SECONDS = 1.0
+"""A single measured rate is one over a second: libvirt's shortest."""
 
-PAGE_OVERHEAD = 1 + 8 / 4096
-"""QEMU's page header on the wire."""
+PATIENCE_PASSES, PATIENCE_SECONDS = 10.0, 60.0
+"""A migration that has not ended after the time of ten copies of all memory, or a minute, is given up."""
 
-MAX_ROUNDS = 60
-STALLED_SHARE = 0.99
-STALLED_ROUNDS = 3
-"""Rounds that shrink by less than 1 %, three times running, will not end by themselves."""
+DIRTIER = {"windows": 1.25, "rate": 1.5, "default": 4.0}
+SLOWER = 1.25
+"""How far dirty rate and link may be off for p95 where no history tells: repeats of a measured rate differ by
+a quarter, a guess by far more; a link shared with other traffic is slower, not faster."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What former moves taught, of both spans; `transport` says which of its fits is meant."""
+
+    brownout: Calibration
+    blackout: Calibration
+    transport: str = ""
 
 
 def goodput_bytes_per_second(
@@ -63,45 +77,114 @@ def dirty_rate(vm: Vm) -> float:
     return min(vm.memory_bytes * DEFAULT_DIRTY_SHARE, DEFAULT_DIRTY_BYTES_PER_SECOND)
 
 
-def predict_move(
-    vm: Vm, source: Host, target: Host, *, bits_per_second: int | None = None, share: int = 1
-) -> Prediction:
-    """What moving `vm` from `source` to `target` is expected to cost.
+def guest_of(vm: Vm) -> tuple[Guest, str]:
+    """The VM as the round model sees it, and what that rests on: `windows`, `rate` or `default`."""
+    use = vm.memory_use
+    zero = state = 0
+    if use is not None:
+        zero, state = min(use.zero_bytes, vm.memory_bytes), use.state_bytes
+    written = vm.memory_bytes - zero
+    if use is not None and len(use.dirty) > 1:
+        curve, rests_on = _measured(use.dirty, written, use.sampled_share), "windows"
+    elif vm.dirty_bytes_per_second is not None:
+        curve, rests_on = steady(vm.dirty_bytes_per_second, written, RATE_WINDOW_SECONDS), "rate"
+    else:
+        curve, rests_on = steady(dirty_rate(vm), written), "default"
+    share = zero / vm.memory_bytes if vm.memory_bytes else 0.0
+    return Guest(float(vm.memory_bytes), curve, share, float(state)), rests_on
 
-    `share`: how many migrations divide the link. Where pre-copy does not converge within the VM's black-out
-    budget (QEMU's default where none is set), `converges` is False, the brown-out is that of the rounds until
-    this shows, and the black-out is what a forced switch-over would take.
-    """
-    rate = goodput_bytes_per_second(source, target, bits_per_second=bits_per_second, share=share)
+
+_measured = lru_cache(maxsize=4096)(curve_of)
+_copied = lru_cache(maxsize=16384)(copy)
+
+
+def engine_for(vm: Vm, *, auto_converge: bool = False) -> Engine:
+    """QEMU as it is asked to move this VM: its downtime limit is what the black-out budget leaves."""
     limit = DOWNTIME_LIMIT_SECONDS
     if vm.blackout_budget_seconds is not None:
         limit = max(0.0, min(limit, vm.blackout_budget_seconds - SWITCHOVER_SECONDS))
-    seconds, sent, left, converges = _rounds(vm.memory_bytes, dirty_rate(vm), rate, limit)
-    brownout = SETUP_SECONDS + seconds
-    blackout = SWITCHOVER_SECONDS + left * PAGE_OVERHEAD / rate
-    return Prediction(
-        brownout_seconds=brownout,
-        brownout_p95_seconds=brownout * P95_FACTOR,
-        blackout_seconds=blackout,
-        blackout_p95_seconds=blackout * P95_FACTOR,
-        wire_bytes=round(sent + left * PAGE_OVERHEAD),
-        converges=converges,
+    return Engine(
+        downtime_limit_seconds=limit,
+        auto_converge=AutoConverge() if auto_converge else None,
+        setup_seconds=SETUP_SECONDS,
+        stop_seconds=SWITCHOVER_SECONDS,
     )
 
 
-def _rounds(memory: float, dirty: float, rate: float, limit: float) -> tuple[float, float, float, bool]:
-    """(seconds of copying, bytes sent, bytes left for the switch-over, whether it converges)."""
-    seconds = sent = 0.0
-    left, stalled = memory, 0
-    for _ in range(MAX_ROUNDS):
-        span = left * PAGE_OVERHEAD / rate
-        seconds += span
-        sent += left * PAGE_OVERHEAD
-        dirtied = memory * -math.expm1(-dirty * span / memory) if memory else 0.0
-        if dirtied * PAGE_OVERHEAD <= rate * limit:
-            return seconds, sent, dirtied, True
-        stalled = stalled + 1 if dirtied >= STALLED_SHARE * left else 0
-        left = dirtied
-        if stalled >= STALLED_ROUNDS:
-            break
-    return seconds, sent, left, False
+def copying(guest: Guest, path: Path, engine: Engine) -> Copying:
+    """`predict.rounds.copy` with this product's patience."""
+    once = guest.memory_bytes / path.bytes_per_second
+    return _copied(guest, path, engine, patience_seconds=max(PATIENCE_SECONDS, PATIENCE_PASSES * once))
+
+
+def predict_move(
+    vm: Vm,
+    source: Host,
+    target: Host,
+    *,
+    bits_per_second: int | None = None,
+    share: int = 1,
+    auto_converge: bool = False,
+    learnt: Learnt | None = None,
+) -> Prediction:
+    """What moving `vm` from `source` to `target` is expected to cost.
+
+    `share`: how many migrations divide the link. `learnt`: from former moves (`predict.history`). Where
+    pre-copy does not converge within the VM's black-out budget (QEMU's default where none is set),
+    `converges` is False, the brown-out is the time until it is given up, and the black-out is what a forced
+    switch-over would take then.
+    """
+    rate = goodput_bytes_per_second(source, target, bits_per_second=bits_per_second, share=share)
+    guest, rests_on = guest_of(vm)
+    engine = engine_for(vm, auto_converge=auto_converge)
+    likely = copying(guest, Path(rate), engine)
+    wary = copying(_dirtier(guest, DIRTIER[rests_on]), Path(rate / SLOWER), engine)
+    again = likely.seconds - min(likely.seconds, likely.first_seconds)
+    switch = (likely.left_bytes + guest.state_bytes) / rate
+    brownout = engine.setup_seconds + likely.seconds
+    blackout = engine.stop_seconds + switch
+    brownout_p95 = max(engine.setup_seconds + wary.p95_seconds, brownout)
+    blackout_p95 = (
+        P95_FACTOR * engine.stop_seconds + (likely.p95_left_bytes + guest.state_bytes) / rate * SLOWER
+    )
+    blackout_p95 = max(blackout_p95, blackout)
+    words = {
+        "windows": "dirty rate at several windows",
+        "rate": "one dirty rate",
+        "default": "a default dirty rate",
+    }
+    basis = words[rests_on]
+    if learnt is not None and likely.converges:
+        way = Way(learnt.transport, str(source.id), str(target.id), str(vm.id))
+        once = likely.seconds - again
+        bright, dark = learnt.brownout.of(way.transport), learnt.blackout.of(way.transport)
+        if bright is not None:
+            told = bright.estimate(way, once, again)
+            brownout, brownout_p95 = told.p50, told.p95
+            basis += f", {told.moves} former moves"
+        if dark is not None:
+            told = dark.estimate(way, switch, 0.0)
+            blackout, blackout_p95 = told.p50, told.p95
+    return Prediction(
+        brownout_seconds=brownout,
+        brownout_p95_seconds=max(brownout, brownout_p95),
+        blackout_seconds=blackout,
+        blackout_p95_seconds=max(blackout, blackout_p95),
+        wire_bytes=round(likely.sent_bytes + likely.left_bytes + guest.state_bytes),
+        converges=likely.converges,
+        sure=likely.converges and wary.converges,
+        basis=basis,
+        once_seconds=likely.seconds - again,
+        again_seconds=again,
+        switch_seconds=switch,
+    )
+
+
+def _dirtier(guest: Guest, factor: float) -> Guest:
+    """The same guest, writing that many times as often, also to memory where it was not seen to."""
+    curve = guest.dirty
+    if curve is NOTHING or not curve.classes:
+        # Nothing was seen to be written: for p95, a little is.
+        return guest
+    wider = DirtyCurve(tuple(replace(each, size_bytes=each.size_bytes * factor) for each in curve.classes))
+    return replace(guest, dirty=wider)
