@@ -68,7 +68,8 @@ class Zipf:
         drawn = rng.random(rng.poisson(self.per_second * seconds))
         power = 1.0 - self.exponent
         ranks = ((self.pages**power - 1.0) * drawn + 1.0) ** (1.0 / power) - 1.0
-        return self.first + (ranks.astype(np.int64) * 2_654_435_761) % self.pages
+        scattered: Pages = self.first + (ranks.astype(np.int64) * 2_654_435_761) % self.pages
+        return scattered
 
 
 @dataclass

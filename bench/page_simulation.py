@@ -189,16 +189,18 @@ def errors(cases: Sequence[Case], who: str, what: str = "total") -> list[float]:
     for case in cases:
         told: Told = getattr(case, who)
         if case.drawn.outcome.converged and told.converges:
-            found.append(abs(getattr(told, what) / getattr(case.drawn.outcome, what) - 1))
+            found.append(float(abs(getattr(told, what) / getattr(case.drawn.outcome, what) - 1)))
     return sorted(found)
 
 
 def wrong(cases: Sequence[Case], who: str) -> float:
     """The share of cases whose end was foretold wrongly."""
-    return sum(getattr(c, who).converges != c.drawn.outcome.converged for c in cases) / len(cases)
+    missed = [bool(getattr(c, who).converges != c.drawn.outcome.converged) for c in cases]
+    return sum(missed) / len(cases)
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
+    """The value that at least that share of all does not exceed."""
     return ordered[min(len(ordered) - 1, math.ceil(share * len(ordered)) - 1)]
 
 

@@ -208,8 +208,8 @@ class _Loop:
         if mean <= 0:
             return 1.0
         limit = self.limit
-        if limit < self.engine.page_bytes:  # then not one page may be dirty
-            return math.exp(-mean / self.engine.page_bytes)
+        if limit < self.engine.page_bytes:
+            return 0.0  # not one page may be dirty: nothing to count upon
         noise = math.hypot(self.path.unsteady * limit, math.sqrt(self.pending * self.engine.page_bytes))
         # Where in its last step the round stopped; but a page that is written all the time is dirty anyway.
         width = min(step, limit) * (1 - self.again)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from typing import TypeVar
+
+Resource = TypeVar("Resource", bound=Hashable)
 
 
 def max_min(
-    flows: Sequence[Sequence[Hashable]],
-    capacities: Mapping[Hashable, float],
+    flows: Sequence[Sequence[Resource]],
+    capacities: Mapping[Resource, float],
     most: float = float("inf"),
 ) -> list[float]:
     """The rate of each flow over the resources that it crosses (a port out, a port in, an uplink).
@@ -25,7 +28,7 @@ def max_min(
             rates[index] = most
     level = 0.0
     while rising:
-        users: dict[Hashable, int] = {}
+        users: dict[Resource, int] = {}
         for index in rising:
             for resource in set(flows[index]):
                 users[resource] = users.get(resource, 0) + 1
