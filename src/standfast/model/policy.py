@@ -40,6 +40,12 @@ class Policy:
     reboot_timeout_seconds: float = 1800.0
     reboot_warn_seconds: float = 900.0
     """A reboot that takes longer is told, and the operator's own command asked about the host."""
+    silence_required: bool = True
+    """No host begins whose monitoring could not be silenced, or could not be asked for alerts."""
+    silence_wait_seconds: float = 60.0
+    """How long monitoring that does not answer is waited for before the host is held."""
+    alert_wait_seconds: float = 300.0
+    """How long alerts named by `hold_on_alerts` may fire before the host that waits for them is held."""
     verify_timeout_seconds: float = 600.0
     verify_stable_seconds: float = 120.0
     clock_skew_seconds: float = 5.0

@@ -57,6 +57,8 @@ class Code(StrEnum):
     MOVE_TIMEOUT = "move_timeout"
     VM_NOT_SHUT_DOWN = "vm_not_shut_down"  # asked, with consent, and still running
     VM_NOT_STARTED = "vm_not_started"  # shut down by us, and can't be started again
+    SILENCE_FAILED = "silence_failed"  # monitoring can't be told to be silent, or asked
+    ALERTS_FIRING = "alerts_firing"  # alerts that the user named
     NOT_EMPTY = "not_empty"
     ACTION_FAILED = "action_failed"  # an outward call failed as often as it may
     UNKNOWN_PHASE = "unknown_phase"

@@ -107,7 +107,57 @@ class GiveBack:
         return (f"give back {self.setting.name}", self.setting.host)
 
 
-Call = Ask | Cordon | Uncordon | Begin | StartMove | CancelMove | GiveBack
+SILENCE, ALERTS = "silence", "alerts"
+MONITORING = (f"{SILENCE} ", f"{ALERTS} ")
+"""How keys of calls to silencers begin. Their failures are no host's."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeepSilence:
+    """Make or renew it. Never beside a `LiftSilence` of the same: they have one key."""
+
+    host: HostId
+    silencer: str
+
+    @property
+    def key(self) -> CallKey:
+        return (f"{SILENCE} {self.silencer}", self.host)
+
+
+@dataclass(frozen=True, slots=True)
+class LiftSilence:
+    host: HostId
+    silencer: str
+
+    @property
+    def key(self) -> CallKey:
+        return (f"{SILENCE} {self.silencer}", self.host)
+
+
+@dataclass(frozen=True, slots=True)
+class AskAlerts:
+    """Which watched alerts fire; asked for the sake of `host`."""
+
+    host: HostId
+    silencer: str
+
+    @property
+    def key(self) -> CallKey:
+        return (f"{ALERTS} {self.silencer}", "")
+
+
+Call = (
+    Ask
+    | Cordon
+    | Uncordon
+    | Begin
+    | StartMove
+    | CancelMove
+    | GiveBack
+    | KeepSilence
+    | LiftSilence
+    | AskAlerts
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,14 @@ from typing import Any
 
 import structlog
 
-from standfast.model.errors import StandfastError
+from standfast.model.errors import RefusedError, StandfastError
 from standfast.model.hostwork import Health, UpdateState
 from standfast.model.ids import HostId
-from standfast.ports import Fencing, Outside
+from standfast.ports import Fencing, Outside, Silencer
 from standfast.run import actions
 from standfast.run.actions import Call, CallKey, Question
 from standfast.run.seen import Failure
+from standfast.run.silencebook import Answered
 
 log = structlog.get_logger()
 
@@ -28,6 +29,7 @@ class Answers:
     scans: dict[HostId, UpdateState] = field(default_factory=dict)
     healths: dict[HostId, Health] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
+    monitoring: list[Answered] = field(default_factory=list)
 
 
 class Caller:
@@ -78,7 +80,9 @@ class Caller:
         """Supervision boundary: whatever a call raises becomes a failure that the next tick reads."""
         failure: Failure | None = None
         answer: Any = None
+        at = 0.0
         try:
+            at = self._outside.clock.now()
             answer = self._call(call)
         except StandfastError as error:
             failure = Failure(call.key, call.host, str(error))
@@ -90,12 +94,21 @@ class Caller:
             if failure is not None:
                 log.warning("call failed", key=call.key, error=failure.text)
                 self._answers.failures.append(failure)
+            elif isinstance(call, actions.KeepSilence | actions.LiftSilence | actions.AskAlerts):
+                self._answers.monitoring.append(Answered(call, answer, at))
             elif isinstance(answer, UpdateState):
                 self._answers.scans[call.host] = answer
             elif isinstance(answer, Health):
                 self._answers.healths[call.host] = answer
 
-    def _call(self, call: Call) -> UpdateState | Health | None:
+    def _silencer(self, name: str) -> Silencer:
+        """Raises RefusedError if the config has none of that name any more."""
+        for silencer in self._outside.silencers:
+            if silencer.name == name:
+                return silencer
+        raise RefusedError("silencer_unknown", f"the config has no silencer {name!r}")
+
+    def _call(self, call: Call) -> Any:
         outside = self._outside
         match call:
             case actions.Ask(host, Question.SCAN):
@@ -116,4 +129,10 @@ class Caller:
                 outside.platform.cancel_move(order)
             case actions.GiveBack(setting):
                 outside.fence.give_back(setting, self._fencing())
+            case actions.KeepSilence(host, name):
+                return self._silencer(name).keep(host, self._fencing().run)
+            case actions.LiftSilence(host, name):
+                self._silencer(name).lift(host, self._fencing().run)
+            case actions.AskAlerts(_, name):
+                return self._silencer(name).firing()
         return None

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from standfast.model.reasons import Code, Reason
 from standfast.model.run import ENDED_PHASES, HostRow, Phase, Run, RunState
-from standfast.run import moving, operators, phases, spreading
+from standfast.run import moving, operators, phases, silencing, spreading
 from standfast.run.actions import Action
 from standfast.run.seen import Seen, View
 from standfast.run.steps import failed_calls
@@ -29,7 +29,7 @@ def decide(run: Run, seen: Seen, now: float) -> tuple[Action, ...]:
         or _unknown_phase(view)
         or moving.judge(view)
         or moving.settle(view)
-        or _hosts(view) + _run(view)
+        or _hosts(view) + silencing.upkeep(view) + _run(view)
     )
     return tuple(action for action in found if action != Action())
 
@@ -69,6 +69,8 @@ def _run(view: View) -> tuple[Action, ...]:
         text = f"The run waits for an operator because of {', '.join(row.name for row in held)}."
         return (Action((PutRun(RunState.HELD, reason),), (NewEvent("run_held", text),)),)
     if any(row.phase not in ENDED_PHASES for row in run.hosts) or view.started:
+        return ()
+    if silencing.owed(view):
         return ()
     if run.state is RunState.RUNNING:
         return spreading.spread(view) or _end(view, run)

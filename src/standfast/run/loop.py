@@ -16,11 +16,12 @@ from standfast.model.moves import MoveOutcome
 from standfast.model.run import MoveState, Run
 from standfast.ports import Fencing, Outside
 from standfast.run import eta
-from standfast.run.calls import Caller
+from standfast.run.calls import Answers, Caller
 from standfast.run.decide import decide
 from standfast.run.lookout import Lookout
 from standfast.run.observe import RulesFor, observe
 from standfast.run.seen import Seen, order_of
+from standfast.run.silencebook import SilenceBook
 from standfast.store.lease import Lease
 from standfast.store.repository import Store
 
@@ -52,6 +53,7 @@ class RunLoop:
         self._executor = executor
         self._lookout = Lookout()
         self._caller = Caller(outside, self._fencing, executor, wake)
+        self._silences = SilenceBook(outside.silencers)
 
     def _fencing(self) -> Fencing:
         """Our epoch, if our lease still holds now. Asked right before every act."""
@@ -75,6 +77,8 @@ class RunLoop:
             return False
         answers = self._caller.take_answers()
         fencing = self._fencing()
+        now = self._outside.clock.now()
+        changed = self._note_silences(answers, fencing, now)
         seen = Seen(
             snapshot,
             outcomes=outcomes,
@@ -83,9 +87,9 @@ class RunLoop:
             failures=tuple(answers.failures),
             under_way=self._caller.under_way,
             epoch=fencing.epoch,
+            monitoring=self._silences.monitoring(),
         )
-        now = self._outside.clock.now()
-        changed = self._decide(run, seen, now, fencing)
+        changed |= self._decide(run, seen, now, fencing)
         self._publish(run, seen, now, fencing)
         return changed
 
@@ -118,6 +122,13 @@ class RunLoop:
         snapshot = observe(self._outside, self._rules, executor=self._executor, kept=kept)
         self._lookout.looked(snapshot, kept, under_way, now)
         return snapshot
+
+    def _note_silences(self, answers: Answers, fencing: Fencing, now: float) -> bool:
+        """What monitoring said, remembered, and on record where an operator should read it."""
+        events = self._silences.take(answers.monitoring, answers.failures, now)
+        if events:
+            self._store.write(fencing.epoch, self._run, (), events, now)
+        return bool(events)
 
     def _outcome(self, move: Any) -> MoveOutcome:
         return self._outside.platform.move_outcome(order_of(move))

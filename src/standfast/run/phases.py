@@ -11,7 +11,7 @@ from standfast.model.hostwork import WorkKind, WorkPhase
 from standfast.model.reasons import Code
 from standfast.model.run import ENDED_PHASES, HostRow, Phase, RunState
 from standfast.plan import headroom
-from standfast.run import ahead, cordons, draining, verifying
+from standfast.run import ahead, cordons, draining, silencing, verifying
 from standfast.run.actions import Action, Ask, Begin, Question
 from standfast.run.seen import View
 from standfast.run.steps import calls, enter, hold, hold_for, note
@@ -75,8 +75,10 @@ def silenced(view: View, row: HostRow) -> tuple[Action, ...]:
         return hold(view, row, Code.HOST_PACKAGES_BROKEN, words, mend)
     if row.scan_before.compliant and not _must_reboot(view, row):
         return cordons.give_back(view, row, Phase.DONE, "nothing pending and no reboot needed: left alone")
-    return cordons.put_up(view, row) or (
-        enter(view, row, Phase.DRAINING, "evacuating", boot_id_before=facts.boot_id),
+    return (
+        silencing.put_up(view, row)
+        or cordons.put_up(view, row)
+        or (enter(view, row, Phase.DRAINING, "evacuating", boot_id_before=facts.boot_id),)
     )
 
 

@@ -12,6 +12,7 @@ from standfast.model.moves import Flight, MoveOrder, MoveOutcome, OutcomeKind
 from standfast.model.policy import Policy
 from standfast.model.run import HostRow, MoveRow, MoveState, Phase, Run, RunState
 from standfast.run.actions import CallKey
+from standfast.run.monitoring import Monitoring
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Seen:
     failures: tuple[Failure, ...] = ()
     under_way: frozenset[CallKey] = frozenset()
     epoch: int = 0
+    monitoring: Monitoring = field(default_factory=Monitoring)
 
 
 @dataclass(frozen=True, slots=True)

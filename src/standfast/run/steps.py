@@ -7,7 +7,7 @@ from typing import Any
 
 from standfast.model.reasons import Code, Reason
 from standfast.model.run import HostRow, Phase
-from standfast.run.actions import Action, Call
+from standfast.run.actions import MONITORING, Action, Call
 from standfast.run.seen import View
 from standfast.store.changes import NewEvent, PutHost
 
@@ -64,7 +64,9 @@ def failed_calls(view: View, row: HostRow) -> tuple[Action, ...]:
     failures = [
         failure
         for failure in view.seen.failures
-        if failure.host == row.host and failure.key[0] not in ("scan", "health", "move", "cancel move")
+        if failure.host == row.host
+        and failure.key[0] not in ("scan", "health", "move", "cancel move")
+        and not failure.key[0].startswith(MONITORING)
     ]
     if not failures:
         return ()

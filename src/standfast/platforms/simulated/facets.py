@@ -22,7 +22,7 @@ PACED_SLICE_SECONDS = 0.05
 """Real seconds between two steps of a paced sleep."""
 
 
-class _Facet:
+class Facet:
     """Lends the world for one call and lets call faults strike before or after it."""
 
     def __init__(self, held: Held) -> None:
@@ -60,7 +60,7 @@ def _fits(fault: CallFault, name: str, host: HostId | None) -> bool:
     return fault.left > 0 and fault.name == name and fault.host in (None, host)
 
 
-class SimPlatform(_Facet):
+class SimPlatform(Facet):
     """`ports.Platform`."""
 
     def observe(self) -> Snapshot:
@@ -136,7 +136,7 @@ def _against(state: State, vm_id: VmId, target: HostId) -> Iterator[Reason]:
         )
 
 
-class SimFence(_Facet):
+class SimFence(Facet):
     """`ports.Fence`."""
 
     def cordon(self, host: HostId, by: Fencing, *, admit: frozenset[VmId] = frozenset()) -> None:
@@ -170,7 +170,7 @@ class SimFence(_Facet):
             state.note(f"{setting.name} on {host.base.name} is {value}")
 
 
-class SimWorkFacet(_Facet):
+class SimWorkFacet(Facet):
     """`ports.HostWork`."""
 
     def look(self, host: HostId) -> HostFacts:

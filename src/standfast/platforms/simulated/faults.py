@@ -126,6 +126,14 @@ class Faults:
         with self._held.open() as state:
             state.hosts[host].faults.guard_off = True
 
+    def monitoring(self, *, down: bool | None = None, firing: tuple[str, ...] | None = None) -> None:
+        """Monitoring does not answer, or does again; these alerts fire from now on, and no others."""
+        with self._held.open() as state:
+            if down is not None:
+                state.monitoring.down = down
+            if firing is not None:
+                state.monitoring.firing = list(firing)
+
     def fail_call(
         self,
         name: str,

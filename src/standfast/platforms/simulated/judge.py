@@ -90,11 +90,15 @@ def stop_ordered(state: State, vm: SimVm, *, force: bool) -> None:
 
 
 def not_given_back(state: State) -> tuple[str, ...]:
-    """Cordons, settings and stopped VMs that are not as before; for the end of a run."""
+    """Cordons, settings, silences and stopped VMs that are not as before; for the end of a run."""
     found = [
         f"{host.base.name} is still cordoned by {host.cordoned_by}"
         for host in state.hosts.values()
         if host.cordoned_by
+    ]
+    found += [
+        f"alerts about {state.host_name(silence.host)} are still silenced"
+        for silence in state.monitoring.active(state.now)
     ]
     found += [
         f"{vm.base.name} was shut down and does not run"

@@ -188,6 +188,32 @@ class CallFault:
 
 
 @dataclass(slots=True)
+class SimSilence:
+    """A silence of one host, in force until it ends by itself or is ended before."""
+
+    id: str
+    host: HostId
+    run: str
+    began_at: float
+    ends_at: float
+
+
+@dataclass(slots=True)
+class SimMonitoring:
+    """What watches the world. Ended silences stay on its record."""
+
+    lease_seconds: float = 300.0
+    watched: list[str] = field(default_factory=lambda: ["ClusterBroken"])
+    """Alerts that let no host begin while they fire."""
+    firing: list[str] = field(default_factory=list)
+    down: bool = False
+    silences: list[SimSilence] = field(default_factory=list)
+
+    def active(self, now: float) -> list[SimSilence]:
+        return [silence for silence in self.silences if silence.ends_at > now]
+
+
+@dataclass(slots=True)
 class State:
     """The whole world. `revision` comes first, so that a file of it begins with it."""
 
@@ -210,6 +236,7 @@ class State:
     in_flight: list[VmId] = field(default_factory=list)
     stopping: list[VmId] = field(default_factory=list)
     """VMs whose guests are shutting down."""
+    monitoring: SimMonitoring = field(default_factory=SimMonitoring)
     placement: int = 0
     """Counts every change of where a VM is, of its state or its flight."""
     version: int = STATE_VERSION

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 from standfast.model.cluster import Snapshot
@@ -10,6 +11,7 @@ from standfast.model.ids import HostId, VmId
 from standfast.platforms.simulated import facets, judge
 from standfast.platforms.simulated.faults import Faults
 from standfast.platforms.simulated.held import Held, InFile, InMemory
+from standfast.platforms.simulated.silencer import SimSilencer
 from standfast.platforms.simulated.spec import SimSpec, build, from_snapshot
 from standfast.platforms.simulated.state import State
 from standfast.ports import Outside
@@ -23,7 +25,7 @@ class _World(Faults):
         with held.open(write=False) as state:
             self.names: dict[HostId, str] = {host: about.base.name for host, about in state.hosts.items()}
             self.vm_names: dict[VmId, str] = {vm: about.base.name for vm, about in state.vms.items()}
-        self.outside: Outside = facets.build(held, self.names)
+        self.outside: Outside = replace(facets.build(held, self.names), silencers=(SimSilencer(held),))
         self.platform, self.fence = self.outside.platform, self.outside.fence
         self.work, self.clock = self.outside.work, self.outside.clock
 
@@ -52,8 +54,17 @@ class _World(Faults):
             return tuple(state.log)
 
     @property
+    def silences(self) -> tuple[tuple[str, float, float], ...]:
+        """All silences that ever were, oldest first: host, begin and end in the world's time."""
+        with self._held.open(write=False) as state:
+            return tuple(
+                (state.host_name(each.host), each.began_at, each.ends_at)
+                for each in state.monitoring.silences
+            )
+
+    @property
     def not_given_back(self) -> tuple[str, ...]:
-        """Cordons and settings that are not as they were."""
+        """Cordons, settings, silences and VMs that are not as they were."""
         with self._held.open(write=False) as state:
             return judge.not_given_back(state)
 
