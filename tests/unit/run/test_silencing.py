@@ -107,14 +107,16 @@ def test_a_controller_that_comes_back_after_the_lease_makes_it_anew(drive: Drive
     drive.assert_kept()
 
 
-def test_a_silence_that_somebody_ended_is_made_anew(drive: Drive) -> None:
-    drive.until_phase(Phase.DRAINING)
-    with drive.world.open() as state:
-        state.monitoring.silences[0].ends_at = state.now
-    wait(drive, LEASE_SECONDS / 2)
-    assert "silence made anew" in drive.texts()
-    drive.to_the_end()
-    drive.assert_kept()
+def test_a_silence_that_somebody_ended_is_made_anew(tmp_path: Path) -> None:
+    with open_drives(tmp_path) as drives:
+        drive = begun(drives, replace(QUICK, verify_stable_seconds=400.0))
+        drive.until_phase(Phase.DRAINING)
+        with drive.world.open() as state:
+            state.monitoring.silences[0].ends_at = state.now
+        wait(drive, LEASE_SECONDS / 2)
+        assert "silence made anew" in drive.texts()
+        drive.to_the_end()
+        drive.assert_kept()
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
