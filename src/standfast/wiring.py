@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from standfast.config import ClusterConfig, HostConfig, SimConfig
+from standfast.config.outward import HttpConfig
 from standfast.model.cluster import MoveLimits, Snapshot
 from standfast.model.errors import UsageError
 from standfast.model.ids import HostId, VmId
 from standfast.model.moves import MoveOrder, MoveOutcome
 from standfast.model.reasons import Reason
-from standfast.ports import Outside, Platform
+from standfast.ports import Outside, Platform, Silencer
 from standfast.run.clock import WallClock
 
 if TYPE_CHECKING:
     from standfast.platforms.libvirt.hosts import LibvirtHost
     from standfast.platforms.simulated import SimSpec
+    from standfast.transports.http import HttpServer
     from standfast.transports.ssh import SshTarget
 
 
@@ -33,8 +35,56 @@ def outside_for(
     StandfastError.
     """
     if cluster.platform == "simulated":
-        return _simulated(cluster)
-    return _libvirt(cluster, known_ids, clock or WallClock())
+        outside = _simulated(cluster)
+    else:
+        outside = _libvirt(cluster, known_ids, clock or WallClock())
+    if not cluster.silences:
+        return outside
+    return replace(outside, silencers=(*outside.silencers, *_silencers(cluster, outside.names)))
+
+
+def _silencers(cluster: ClusterConfig, names: Mapping[HostId, str]) -> Iterator[Silencer]:
+    """The cluster's monitoring; nothing is connected to yet."""
+    from standfast.config.types import address_of
+    from standfast.silences.alertmanager import Alertmanager
+    from standfast.silences.webhook import Webhook
+
+    addresses = {host.name: address_of(host.ssh) for host in cluster.hosts}
+
+    def name_of(host: HostId) -> str:
+        return names.get(host, str(host))
+
+    for each in cluster.silences:
+        server = http_server(each.name, each.http)
+        if each.kind == "webhook":
+            yield Webhook(each.name, server, name_of, each.lease_seconds, time.time)
+        else:
+            yield Alertmanager(
+                name=each.name,
+                server=server,
+                matchers=each.matchers,
+                name_of=name_of,
+                address_of=lambda host: addresses.get(name_of(host), ""),
+                lease_seconds=each.lease_seconds,
+                now=time.time,
+                watched_alerts=each.hold_on_alerts,
+            )
+
+
+def http_server(name: str, http: HttpConfig, timeout_seconds: float = 10.0) -> HttpServer:
+    """The server as the transport wants it."""
+    from standfast.transports.http import HttpServer
+
+    return HttpServer(
+        name=name,
+        url=http.url,
+        username=http.username,
+        password_file=http.password_file,
+        bearer_token_file=http.bearer_token_file,
+        ca_file=http.ca_file,
+        timeout_seconds=timeout_seconds,
+        url_file=http.url_file,
+    )
 
 
 class _Named:

@@ -19,8 +19,8 @@ import pytest
 from alertmanager_kit import NoAlertmanagerError, RunningAlertmanager, running
 from standfast.model.errors import AuthError, OutsideError, UnreachableError
 from standfast.model.ids import HostId, RunId
+from standfast.model.matchers import OWN_INSTANCE, parse
 from standfast.silences.alertmanager import CREATED_BY, Alertmanager
-from standfast.silences.matchers import OWN_INSTANCE, parse
 from standfast.transports.http import HttpServer
 
 RUN, OTHER_RUN = RunId("01RUN"), RunId("01OTHER")

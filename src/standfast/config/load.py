@@ -12,8 +12,17 @@ from standfast.config import text
 from standfast.config.addresses import check_address, check_ssh, place_of
 from standfast.config.problems import first_problem
 from standfast.config.raw import RawCluster, RawConfig, RawHost
+from standfast.config.raw_outward import receivers, silencers
 from standfast.config.text import Document
-from standfast.config.types import ClusterConfig, Config, HostConfig, RulesConfig, SimConfig, nearest
+from standfast.config.types import (
+    ClusterConfig,
+    Config,
+    HostConfig,
+    RulesConfig,
+    SimConfig,
+    address_of,
+    nearest,
+)
 from standfast.model.errors import ConfigError
 from standfast.model.policy import Policy
 
@@ -35,7 +44,7 @@ def load(path: Path) -> Config:
     _refuse_bad_names(document, raw)
     _refuse_same_uri(document, raw)
     clusters = {name: _cluster(document, name, cluster) for name, cluster in raw.clusters.items()}
-    return Config(path, clusters)
+    return Config(path, clusters, receivers(document, ("notify",), raw.notify))
 
 
 def schema() -> dict[str, Any]:
@@ -108,15 +117,18 @@ def _cluster(document: Document, name: str, raw: RawCluster) -> ClusterConfig:
             do="Take it out: its hosts are made, as many as simulated: {hosts: N} says.",
         )
     base = document.file.absolute().parent
+    hosts = tuple(_host(document, (*here, "hosts", each), each, raw) for each in raw.hosts)
+    addresses = {host.name: address_of(host.ssh) for host in hosts}
     return ClusterConfig(
         name=name,
         platform=raw.platform,
-        hosts=tuple(_host(document, (*here, "hosts", each), each, raw) for each in raw.hosts),
+        hosts=hosts,
         ssh_config=base / Path(raw.ssh_config).expanduser() if raw.ssh_config else None,
         shared_paths=tuple(_absolute(document, here, index, raw) for index in range(len(raw.shared_paths))),
         rules=_rules(document, here, raw),
         policy=Policy(**raw.policy.model_dump()),
         simulated=_simulated(document, here, base, raw),
+        silences=silencers(document, (*here, "silences"), raw.silences, addresses),
         origin=document.where(here),
     )
 

@@ -139,7 +139,7 @@ def valid_keys(model: type[BaseModel], path: Path) -> set[str]:
         if isinstance(here, type) and issubclass(here, BaseModel):
             here = here.model_fields[str(part)].annotation
         else:
-            here = get_args(here)[-1]
+            here = [each for each in get_args(here) if each is not Ellipsis][-1]
     here = _inner(here)
     return set(here.model_fields) if isinstance(here, type) and issubclass(here, BaseModel) else set()
 

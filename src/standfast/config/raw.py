@@ -6,16 +6,12 @@ from collections.abc import Callable
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
+from pydantic import BeforeValidator, Field, WithJsonSchema, create_model
 
+from standfast.config.raw_outward import RawReceiver, RawSilencer
+from standfast.config.strict import Strict
 from standfast.model.policy import Policy
 from standfast.model.units import parse_rate, parse_size
-
-
-class Strict(BaseModel):
-    """Nothing unknown, nothing turned into what it is not."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 def _whole(value: object, parse: Callable[[str], int], example: str) -> int:
@@ -197,6 +193,9 @@ class RawCluster(Strict):
         default_factory=RawRules,
         description="what must always hold",
     )
+    silences: tuple[RawSilencer, ...] = Field(
+        default=(), description="monitoring that is silenced about a host while it is worked on"
+    )
     policy: RawPolicy = Field(default_factory=RawPolicy, description="how careful a run is")
     simulated: RawSim | None = Field(default=None, description="only with `platform: simulated`")
 
@@ -207,3 +206,4 @@ class RawConfig(Strict):
     clusters: Annotated[dict[str, RawCluster], Field(min_length=1)] = Field(
         description="cluster name to cluster"
     )
+    notify: tuple[RawReceiver, ...] = Field(default=(), description="who is told when somebody is needed")

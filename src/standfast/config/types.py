@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from standfast.config.outward import ReceiverConfig, SilencerConfig
 from standfast.model.errors import ConfigError
 from standfast.model.policy import Policy
 
@@ -73,6 +74,7 @@ class ClusterConfig:
     rules: RulesConfig = field(default_factory=RulesConfig)
     policy: Policy = field(default_factory=Policy)
     simulated: SimConfig | None = None
+    silences: tuple[SilencerConfig, ...] = ()
     origin: str = field(default="", compare=False)
     """`file:line` where it is declared."""
 
@@ -96,6 +98,7 @@ class Config:
 
     path: Path
     clusters: Mapping[str, ClusterConfig]
+    notify: tuple[ReceiverConfig, ...] = ()
 
     def cluster(self, name: str | None) -> ClusterConfig:
         """The cluster of that name, or the only one. Raises ConfigError."""
@@ -119,6 +122,16 @@ class Config:
 
 
 _MOST_TOLD = 20
+
+
+def address_of(ssh: str) -> str:
+    """The host of `user@host`, `user@host:port` or `ssh://user@host:port`; empty for none."""
+    from urllib.parse import urlsplit
+
+    try:
+        return urlsplit(ssh if "://" in ssh else f"ssh://{ssh}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def nearest(word: str, known: Mapping[str, object] | set[str], otherwise: str) -> str:

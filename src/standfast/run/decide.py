@@ -67,7 +67,12 @@ def _run(view: View) -> tuple[Action, ...]:
     if held and run.state is RunState.RUNNING:
         reason = held[0].reason
         text = f"The run waits for an operator because of {', '.join(row.name for row in held)}."
-        return (Action((PutRun(RunState.HELD, reason),), (NewEvent("run_held", text),)),)
+        return (
+            Action(
+                (PutRun(RunState.HELD, reason),),
+                (NewEvent("run_held", text, data={"because": [row.name for row in held]}),),
+            ),
+        )
     if any(row.phase not in ENDED_PHASES for row in run.hosts) or view.started:
         return ()
     if silencing.owed(view):

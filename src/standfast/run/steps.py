@@ -35,7 +35,13 @@ def hold_for(view: View, row: HostRow, reason: Reason) -> tuple[Action, ...]:
         f"held while {row.phase}: {reason} {EXITS}",
         host=row.host,
         vm=reason.vm,
-        data={"from": row.phase, "to": str(Phase.HELD), "code": str(reason.code)},
+        data={
+            "from": row.phase,
+            "to": str(Phase.HELD),
+            "code": str(reason.code),
+            "why": reason.sentence,
+            "do": f"{reason.mend} {EXITS}".strip(),
+        },
     )
     return (Action((PutHost(held),), (event,)),)
 

@@ -18,8 +18,8 @@ from typing import Any
 
 from standfast.model.errors import OutsideError
 from standfast.model.ids import HostId, RunId
+from standfast.model.matchers import Matcher, re2_quoted
 from standfast.ports import Silence
-from standfast.silences.matchers import Matcher, re2_quoted
 from standfast.transports.http import Answer, HttpServer
 
 CREATED_BY = "standfast"

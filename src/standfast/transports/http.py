@@ -68,10 +68,14 @@ class HttpServer:
     bearer_token_file: Path | None = None
     ca_file: Path | None = None
     timeout_seconds: float = TIMEOUT_SECONDS
+    url_file: Path | None = None
+    """Holds the URL where that is a secret; `url` is empty then."""
 
     @property
     def where(self) -> str:
         """`name (scheme://host:port)`: without the path, which may be a secret."""
+        if not self.url:
+            return self.name
         parts = urlsplit(self.url)
         return f"{self.name} ({parts.scheme}://{parts.netloc.rpartition('@')[2]})"
 
@@ -92,7 +96,8 @@ class HttpServer:
         """
         import urllib3
 
-        url = self.url.rstrip("/") + path if path else self.url
+        base = secret(self.url_file, self.name) if self.url_file is not None else self.url
+        url = base.rstrip("/") + path if path else base
         if query:
             url += ("&" if "?" in url else "?") + urlencode(query)
         sent = {"User-Agent": "standfast", "Connection": "close", **(headers or {}), **self._credentials()}
@@ -101,7 +106,9 @@ class HttpServer:
             data, sent["Content-Type"] = json.dumps(body).encode(), "application/json"
         deadline = time.monotonic() + self.timeout_seconds
         try:
-            with urllib3.PoolManager(1, retries=False, timeout=self.timeout_seconds, **self._tls()) as pool:
+            with urllib3.PoolManager(
+                1, retries=False, timeout=self.timeout_seconds, **self._tls(url)
+            ) as pool:
                 response = pool.request(
                     method, url, body=data, headers=sent, redirect=False, preload_content=False
                 )
@@ -153,8 +160,8 @@ class HttpServer:
             return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
         return {}
 
-    def _tls(self) -> dict[str, Any]:
-        if not self.url.lower().startswith("https:"):
+    def _tls(self, url: str) -> dict[str, Any]:
+        if not url.lower().startswith("https:"):
             return {}
         try:
             return {"ssl_context": ssl.create_default_context(cafile=self.ca_file)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from standfast.silences.matchers import OWN_INSTANCE, Matcher, parse, takes_in
+from standfast.model.matchers import OWN_INSTANCE, Matcher, parse, takes_in
 
 
 @pytest.mark.parametrize(
