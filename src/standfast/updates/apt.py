@@ -96,7 +96,8 @@ class AptWork:
                 f"it has seen a newer controller (epoch {text})",
                 where=name,
                 why=f"this order is of epoch {order.epoch}",
-                do="Another controller has taken over; this one must stop.",
+                do="Stop this one if that one is at work. Where this one's state was made anew instead, "
+                "remove /var/lib/standfast/epoch on the host.",
             )
         why = text if word == "failed" else done.stderr.strip()[-300:]
         raise OutsideError("begin_failed", f"{order.unit} could not be begun", where=name, why=why)

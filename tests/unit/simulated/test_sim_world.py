@@ -449,3 +449,10 @@ def test_a_large_world_is_quick() -> None:
         for host in world.names:
             world.work.look(host)
     assert time.perf_counter() - start < 5.0
+
+
+def test_a_cordon_can_be_removed_by_hand(world: SimWorld) -> None:
+    host = world.host_id("host1")
+    world.fence.cordon(host, US)
+    world.remove_cordon(host)
+    assert not world.platform.observe().host(host).cordoned

@@ -143,6 +143,7 @@ def _refusal(name: str, word: str, text: str, by: Fencing) -> RefusedError | Non
             f"it has seen a newer controller (epoch {text})",
             where=name,
             why=f"this one has epoch {by.epoch}",
-            do="Another controller has taken over; this one must stop.",
+            do="Stop this one if that one is at work. Where this one's state was made anew instead, remove "
+            "/var/lib/standfast/epoch on the host.",
         )
     return None

@@ -165,6 +165,13 @@ class Faults:
         with self._held.open() as state:
             state.by_hand.append(ByHand(state.now + after, Deed(deed), host, vm, forced))
 
+    def remove_cordon(self, host: HostId) -> None:
+        """Somebody takes the cordon away by hand, whoever's it is, as after a run was abandoned."""
+        with self._held.open() as state:
+            about = state.hosts[host]
+            about.cordoned_by = ""
+            state.note(f"{about.base.name} is uncordoned by hand")
+
     def forget_orders(self) -> None:
         """The platform no longer knows any order, as after the death of the process that gave them."""
         with self._held.open() as state:
