@@ -9,12 +9,23 @@ from typing import Any
 import click
 
 
+class ReaderGoneError(Exception):
+    """Whoever read our output has gone. Not an OSError: click would make exit code 1 of it."""
+
+
 class LazyGroup(click.Group):
     """`verbs` maps a name to (`module:attribute`, one-line help); nothing is imported for a listing."""
 
     def __init__(self, *args: Any, verbs: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.verbs = verbs
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Raises ReaderGoneError where the output can't be written any more."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise ReaderGoneError from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.verbs)

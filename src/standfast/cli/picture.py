@@ -5,13 +5,11 @@ from __future__ import annotations
 import io
 import re
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console, Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from standfast.cli import screen
+from standfast.cli import frame, screen
 from standfast.cli.screen import Seen
 from standfast.files import write_whole
 
@@ -20,25 +18,9 @@ EVENTS = 16
 """How many of the last events a file shows above the screen."""
 
 
-def picture(seen: Seen) -> RenderableType:
-    """The header, a lane for each host, moves in the air, and what blocks."""
-    parts: list[Any] = [Text(line, style="bold") for line in screen.header(seen)]
-    lanes = Table.grid(padding=(0, 2))
-    for row in sorted(seen.run.hosts, key=lambda row: row.position):
-        name, phase, last = screen.lane(seen, row)
-        lanes.add_row(Text(name), Text(phase, style=_STYLES.get(str(row.phase), "")), Text(last, style="dim"))
-    parts.append(lanes)
-    moves = screen.flights(seen.live) if not seen.run.ended else []
-    if moves:
-        table = Table.grid(padding=(0, 2))
-        for move in moves:
-            table.add_row(*(Text(part) for part in move))
-        parts.append(table)
-    parts += [Text(line, style="yellow") for line in screen.blocks(seen)]
-    return Group(*parts)
-
-
-_STYLES = {"done": "green", "held": "yellow", "failed": "red", "planned": "dim", "skipped": "dim"}
+def picture(seen: Seen, width: int = COLUMNS) -> RenderableType:
+    """All of the screen, however many lines it takes."""
+    return Group(*frame.whole(seen, width))
 
 
 def write_svg(path: Path, seen: Seen) -> None:

@@ -9,12 +9,13 @@ from typing import NoReturn
 
 import click
 
-from standfast.cli.lazy import LazyGroup
+from standfast.cli.lazy import LazyGroup, ReaderGoneError
 from standfast.cli.out import show_error
 from standfast.cli.session import Session, global_options
 from standfast.model.errors import StandfastError, UsageError
 
 INTERRUPTED = 130
+BROKEN_PIPE = 141
 
 VERBS = {
     "init": ("standfast.cli.init:init", "Write the config from the hosts' addresses."),
@@ -64,16 +65,25 @@ def call(arguments: list[str]) -> int:
         sys.stdout.flush()
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has gone; Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    except (ReaderGoneError, BrokenPipeError):
+        return _reader_gone()
     except Exception as error:  # noqa: BLE001  (the last frame: nothing above can tell it better)
         # An option that can't be read may come before `--json`; the demo's `--json FILE` is another one.
         return _failed(
             error, session, as_json=session.json or ("--json" in arguments and "demo" not in arguments)
         )
     return result if isinstance(result, int) else 0
+
+
+def _reader_gone() -> int:
+    """Whoever read our output has gone, as `head` does: end as if SIGPIPE had ended us, and say nothing.
+
+    Python would complain once more when it flushes at exit.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
+    return BROKEN_PIPE
 
 
 def _failed(error: Exception, session: Session, *, as_json: bool) -> int:

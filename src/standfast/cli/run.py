@@ -89,7 +89,7 @@ def show_(session: Session, run: str, svg: Path | None) -> None:
         show_json(plain | {"live": seen.live, "controller": seen.controller, "controller_alive": seen.alive})
         return
     show("\n".join(screen.header(seen)))
-    rows = [screen.lane(seen, row) for row in sorted(seen.run.hosts, key=lambda row: row.position)]
+    rows = screen.lanes(seen, sorted(seen.run.hosts, key=lambda row: row.position))
     show(table(("HOST", "PHASE", "LAST"), rows))
     for part in (*map("  ".join, screen.flights(seen.live)), *screen.blocks(seen)):
         show(part)

@@ -15,6 +15,8 @@ from standfast.report.plain import cell
 
 LEASE_SECONDS = 20.0
 """How long a controller's lease lasts after it was last heard of."""
+MOST_NAMED = 3
+"""Up to so many hosts at work are named in the header."""
 GRACE_SECONDS = 10.0
 """How long a controller may take to begin before it is missed."""
 
@@ -40,6 +42,21 @@ class Seen:
     now: float
     alone_seconds: float = math.inf
     """For how long nobody has acted, as far as this watcher knows."""
+    published_at: float = 0.0
+    """When the live row was written, on the cluster's own clock; 0: never."""
+    starting: bool = False
+    """A controller's process is there, and has not taken the lease yet."""
+
+    @property
+    def cluster_now(self) -> float:
+        """Now on the cluster's own clock, which is virtual where it is simulated: as far as it is known."""
+        known = max(self.published_at, max((event.at for event in self.events[-1:]), default=0.0))
+        return self.now if 0.0 <= self.now - known < LEASE_SECONDS else known
+
+    @property
+    def alone(self) -> bool:
+        """Nobody acts, and nobody is about to."""
+        return not self.alive and not self.starting and self.alone_seconds >= GRACE_SECONDS
 
     @property
     def alive(self) -> bool:
@@ -65,6 +82,8 @@ def _progress(run: Run) -> str:
     current = [row for row in run.hosts if row.phase not in ENDED_PHASES and row.phase != Phase.PLANNED]
     if run.ended or not current:
         return f"{len(ended)} of {len(run.hosts)} hosts done"
+    if len(current) > MOST_NAMED:
+        return f"{len(ended)} of {len(run.hosts)} hosts done, {len(current)} at work"
     names = ", ".join(f"{row.name} {row.phase}" for row in current)
     return f"host {len(ended) + 1} of {len(run.hosts)}, {names}"
 
@@ -78,17 +97,49 @@ def _left(live: dict[str, Any]) -> str:
 
 
 def _controller(seen: Seen) -> str:
-    if not seen.controller:
-        return "no controller" if seen.alone_seconds >= GRACE_SECONDS else "the controller is starting"
     ago = span(max(0.0, round(seen.now - seen.heard_at)))
-    return f"controller alive {ago} ago" if seen.alive else f"controller silent for {ago}"
+    if seen.alive:
+        return f"controller alive {ago} ago"
+    if not seen.alone:
+        return "the controller is starting"
+    return f"controller silent for {ago}" if seen.controller else "no controller"
 
 
-def lane(seen: Seen, row: HostRow) -> tuple[str, str, str]:
-    """(host, phase with its age, what happened last there)."""
-    phase = f"{row.phase} (was {row.held_phase})" if row.phase == Phase.HELD else str(row.phase)
-    last = next((event.text for event in reversed(seen.events) if event.host == row.host), "")
-    return cell(row.name), phase, cell(last)
+def lanes(seen: Seen, rows: Sequence[HostRow]) -> list[tuple[str, str, str]]:
+    """For each row (host, phase, what happened last there)."""
+    last = {event.host: event.text for event in seen.events if event.host is not None}
+    return [(cell(row.name), _phase(row), cell(last.get(row.host, ""))) for row in rows]
+
+
+def _phase(row: HostRow) -> str:
+    return f"held (was {cell(row.held_phase)})" if row.phase == Phase.HELD else cell(row.phase)
+
+
+def age(seen: Seen, row: HostRow) -> str:
+    """` 12 s of about 30 s`, in a phase that lasts; the prediction only where there is one."""
+    if row.phase in ENDED_PHASES or row.phase == Phase.PLANNED or seen.run.ended:
+        return ""
+    text = f" {span(round(max(0.0, seen.cluster_now - row.since)))}"
+    expected = _expected(seen.run, row)
+    return f"{text} of about {span(round(expected))}" if expected >= 1.0 else text
+
+
+def _expected(run: Run, row: HostRow) -> float:
+    """Predicted seconds in the phase that the host is in; 0 where the plan has none."""
+    names = {
+        Phase.DRAINING: "drain_seconds",
+        Phase.PATCHING: "patch_seconds",
+        Phase.REBOOTING: "reboot_seconds",
+        Phase.VERIFYING: "verify_seconds",
+    }
+    step = next((step for step in run.plan.steps if step.host == row.host), None)
+    name = next((name for phase, name in names.items() if phase == row.phase), "")
+    return float(getattr(step, name)) if step is not None and name else 0.0
+
+
+def in_the_air(seen: Seen) -> list[dict[str, Any]]:
+    """Moves under way, as last published; none once the run has ended."""
+    return [] if seen.run.ended else list(seen.live.get("flights", []))
 
 
 def flights(live: dict[str, Any]) -> list[tuple[str, str, str, str]]:
@@ -113,7 +164,7 @@ def blocks(seen: Seen) -> list[str]:
     lines: list[str] = []
     if run.state is RunState.HELD:
         reasons = [(row.name, row.reason) for row in run.hosts if row.phase == Phase.HELD and row.reason]
-        lines += [f"{name}: {reason}" for name, reason in reasons]
+        lines += [_about(name, str(reason)) for name, reason in reasons]
         if not reasons and run.reason:
             lines.append(str(run.reason))
         lines.append(f"Try again from here:        {type_.format('resume')}")
@@ -121,9 +172,14 @@ def blocks(seen: Seen) -> list[str]:
         lines.append(f"Stop acting, list the rest: {type_.format('abandon')}")
     elif run.state is RunState.PAUSED:
         lines.append(f"{run.reason or 'Paused.'} Go on: {type_.format('resume')}")
-    if not run.ended and not seen.alive and seen.alone_seconds >= GRACE_SECONDS:
+    if not run.ended and seen.alone:
         lines.append("No controller acts on this run. Start one: standfast serve --until-idle")
     return [cell(line) for line in lines]
+
+
+def _about(name: str, sentence: str) -> str:
+    """The sentence with the host's name in front, where it does not begin with it."""
+    return sentence if sentence.startswith((f"{name}:", f"{name} ")) else f"{name}: {sentence}"
 
 
 def event_line(event: EventRow, names: dict[str, str]) -> str:

@@ -107,6 +107,23 @@ def acting(session: Session) -> bool:
     return host != socket.gethostname() or not pid.isdigit() or _serves(int(pid))
 
 
+def serving_here(state_dir: Path) -> bool:
+    """Whether a `serve` of this machine has this state, also before it has the lease.
+
+    Read from the kernel's list of locks: to try the lock would be to keep one from it.
+    """
+    try:
+        inode = (state_dir / "serve.lock").stat().st_ino
+        locks = Path("/proc/locks").read_text(encoding="ascii")
+    except OSError:
+        return False
+    return any(
+        words[1] == "FLOCK" and words[-3].rpartition(":")[2] == str(inode)
+        for words in (line.split() for line in locks.splitlines())
+        if len(words) >= 8
+    )
+
+
 def start_detached(session: Session) -> subprocess.Popen[bytes] | None:
     """Start `serve --until-idle` apart from this terminal; None if some process acts already."""
     if acting(session):

@@ -1,8 +1,9 @@
-"""Watching a run until it ends: live on a terminal, a line per event elsewhere, or events as ndjson."""
+"""Watching a run until it ends: full-screen on a terminal, a line per event elsewhere, or as ndjson."""
 
 from __future__ import annotations
 
 import json
+import select
 import subprocess
 import sys
 import time
@@ -54,14 +55,23 @@ class Watch:
             run=run,
             events=self.events,
             live=published[0] if published else {},
+            published_at=published[1] if published else 0.0,
             controller=lease.holder if lease else "",
             heard_at=lease.expires_at - LEASE_SECONDS if lease else 0.0,
             now=now,
         )
-        self.alone_since = None if seen.alive else self.alone_since or now
-        seen = replace(seen, alone_seconds=now - self.alone_since if self.alone_since else 0.0)
+        self.alone_since = None if seen.alive else max(self.alone_since or now, _said_at(seen))
+        alone_seconds = now - self.alone_since if self.alone_since else 0.0
+        seen = replace(seen, alone_seconds=alone_seconds, starting=not seen.alive and self._starting())
         self._check_controller(seen)
         return seen, new
+
+    def _starting(self) -> bool:
+        """Whether a controller's process is there already, so that its lease will follow."""
+        from standfast.cli.serve import serving_here
+
+        ours = self.controller is not None and self.controller.poll() is None
+        return ours or serving_here(self.session.state_dir)
 
     def _check_controller(self, seen: Seen) -> None:
         """Say so if the `serve` that we started has died and nobody has taken over."""
@@ -82,14 +92,21 @@ class Watch:
 
         return seen.run.ended or (self.on_hold and seen.run.state is RunState.HELD and not seen.run.commands)
 
-    def until_over(self, show: Callable[[Seen, list[EventRow]], None]) -> Seen:
-        """Show each look until the run is over. KeyboardInterrupt passes through."""
+    def until_over(
+        self, show: Callable[[Seen, list[EventRow]], None], rest: Callable[[float], None] = time.sleep
+    ) -> Seen:
+        """Show each look until the run is over. What `rest` or `show` raises passes through."""
         while True:
             seen, new = self.look()
             show(seen, new)
             if self.over(seen):
                 return seen
-            time.sleep(self.look_seconds)
+            rest(self.look_seconds)
+
+
+def _said_at(seen: Seen) -> float:
+    """When somebody last did what starts a controller where there is none: began the run, or left a word."""
+    return max([seen.run.created_at, *(command.at for command in seen.run.commands)])
 
 
 def watch(watcher: Watch, *, style: str, to_stdout: bool) -> int:
@@ -97,14 +114,36 @@ def watch(watcher: Watch, *, style: str, to_stdout: bool) -> int:
     from standfast.cli.screen import EXIT_CODES
 
     try:
-        if style == "live":
-            seen = _live(watcher)
-        else:
-            seen = watcher.until_over(_lines(to_stdout) if style == "lines" else _ndjson)
+        seen = _watched(watcher, style, to_stdout=to_stdout)
     except KeyboardInterrupt:
         say(f"Detached; the run goes on. Watch it again: standfast run watch {watcher.run}")
         return INTERRUPTED
     return EXIT_CODES.get(seen.run.state, 1)
+
+
+def _watched(watcher: Watch, style: str, *, to_stdout: bool) -> Seen:
+    if style == "live":
+        from standfast.cli.fullscreen import fullscreen
+
+        return fullscreen(watcher)
+    if style == "ndjson":
+        return watcher.until_over(_ndjson, _while_read(sys.stdout.fileno()))
+    stream = sys.stdout if to_stdout else sys.stderr
+    return watcher.until_over(_lines(to_stdout), _while_read(stream.fileno()))
+
+
+def _while_read(descriptor: int) -> Callable[[float], None]:
+    """A rest that ends with BrokenPipeError as soon as nobody reads any more: `| head` ends at once."""
+    waiting = select.poll()
+    waiting.register(descriptor, 0)
+
+    def rest(seconds: float) -> None:
+        began = time.monotonic()
+        if any(event & (select.POLLERR | select.POLLHUP) for _, event in waiting.poll(seconds * 1000)):
+            raise BrokenPipeError
+        time.sleep(max(0.0, seconds - (time.monotonic() - began)))
+
+    return rest
 
 
 def _lines(to_stdout: bool) -> Callable[[Seen, list[EventRow]], None]:
@@ -131,29 +170,6 @@ def _ndjson(seen: Seen, new: list[EventRow]) -> None:
 
     for event in new:
         click.echo(json.dumps(to_plain(event), ensure_ascii=False, separators=(",", ":")))
-
-
-def _live(watcher: Watch) -> Seen:
-    """A screen that is drawn anew; the events scroll by above it and stay."""
-    from rich.console import Console
-    from rich.live import Live
-    from rich.text import Text
-
-    from standfast.cli.picture import picture
-    from standfast.cli.screen import event_line, host_names
-
-    console = Console(stderr=True)
-    with Live(console=console, refresh_per_second=4, transient=True) as live:
-
-        def show(seen: Seen, new: list[EventRow]) -> None:
-            names = host_names(seen.run)
-            for event in new:
-                live.console.print(Text(event_line(event, names)))
-            live.update(picture(seen))
-
-        seen = watcher.until_over(show)
-    console.print(picture(seen))
-    return seen
 
 
 def style_of(session: Session, output: str | None) -> str:

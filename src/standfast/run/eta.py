@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from standfast.model.plan import HostStep
+from standfast.model.cluster import Vm
+from standfast.model.ids import HostId
+from standfast.model.plan import HostStep, Wave
 from standfast.model.run import ENDED_PHASES, HostRow, Phase, Run
 from standfast.run.seen import Seen
 
@@ -15,28 +18,48 @@ SPREAD = 1.5
 def live(run: Run, seen: Seen, now: float) -> dict[str, Any]:
     """The live row: `{"flights": […], "left_seconds": [p50, p95]}`; bytes and seconds."""
     left = left_seconds(run, now)
-    started = {move.vm: move for move in run.moves if move.ended_at is None}
+    vms = {vm.id: vm for vm in seen.snapshot.vms}
     flights = [
         {
-            "vm": vm.name,
-            "source": seen.snapshot.host_name(vm.host),
-            "target": seen.snapshot.host_name(started[vm.id].target),
-            "total_bytes": vm.flight.total_bytes,
-            "sent_bytes": max(0, vm.flight.total_bytes - vm.flight.remaining_bytes),
-            "bytes_per_second": vm.flight.bytes_per_second,
-            "iteration": vm.flight.iteration,
+            "vm": move.vm_name,
+            "source": seen.snapshot.host_name(move.source),
+            "target": seen.snapshot.host_name(move.target),
+            "seconds": max(0.0, now - move.started_at),
+            "predicted_seconds": move.predicted.brownout_seconds,
+            **_flight(vms.get(move.vm)),
         }
-        for vm in seen.snapshot.vms
-        if vm.flight is not None and vm.id in started
+        for move in run.moves
+        if move.ended_at is None
     ]
     return {"flights": flights, "left_seconds": [left, left * SPREAD]}
 
 
+def _flight(vm: Vm | None) -> dict[str, Any]:
+    """What the platform says of a move under way; nought until its job is seen."""
+    flight = vm.flight if vm is not None else None
+    if flight is None:
+        return {"total_bytes": 0, "sent_bytes": 0, "bytes_per_second": 0.0, "iteration": 0}
+    return {
+        "total_bytes": flight.total_bytes,
+        "sent_bytes": max(0, flight.total_bytes - flight.remaining_bytes),
+        "bytes_per_second": flight.bytes_per_second,
+        "iteration": flight.iteration,
+    }
+
+
 def left_seconds(run: Run, now: float) -> float:
-    """Predicted seconds to the end of the run, from the plan's spans and each host's phase."""
-    steps = {step.host: step for step in run.plan.steps}
-    hosts = sum(_left(steps[row.host], row, now) for row in run.hosts if row.host in steps)
-    return hosts + sum(move.predicted.brownout_seconds for move in run.plan.rebalance)
+    """Predicted seconds to the end of the run, from the plan's spans and each host's phase.
+
+    Hosts of one wave are out together, so a wave takes as long as its slowest host.
+    """
+    rows = {row.host: row for row in run.hosts}
+    waves = sum(_left_of_wave(wave, rows, now) for wave in run.plan.waves)
+    return waves + sum(move.predicted.brownout_seconds for move in run.plan.rebalance)
+
+
+def _left_of_wave(wave: Wave, rows: Mapping[HostId, HostRow], now: float) -> float:
+    left = max((_left(step, rows[step.host], now) for step in wave.hosts if step.host in rows), default=0.0)
+    return left + wave.soak_seconds if left else 0.0
 
 
 def _left(step: HostStep, row: HostRow, now: float) -> float:

@@ -10,6 +10,7 @@ from test_report import EVENTS, H1, HELD, RUN, run
 
 from standfast.cli import screen
 from standfast.cli.screen import Seen
+from standfast.model.ids import HostId
 from standfast.model.reasons import Code, Reason
 from standfast.model.run import EventRow, Phase, Run, RunState
 
@@ -50,6 +51,34 @@ def test_a_controller_has_a_moment_to_begin() -> None:
     assert screen.blocks(early) == []
 
 
+def test_a_controller_whose_process_is_there_is_starting_however_long_it_takes() -> None:
+    slow = replace(seen(running(DRAINING), controller=""), alone_seconds=60.0, starting=True)
+    assert screen.header(slow)[1] == "the controller is starting"
+    assert screen.blocks(slow) == []
+    after_a_death = replace(slow, controller="box:7", heard_at=100.0)
+    assert screen.header(after_a_death)[1] == "the controller is starting"
+
+
+def test_ages_are_told_on_the_clusters_own_clock() -> None:
+    of = replace(seen(running(DRAINING)), now=9_000_000.0, heard_at=8_999_999.0, published_at=262.0)
+    assert screen.age(of, DRAINING) == " 42 s"
+    real = replace(of, now=263.0)
+    assert screen.age(real, DRAINING) == " 43 s"
+    assert screen.age(real, WAITING) == ""
+
+
+def test_a_reason_that_names_its_host_names_it_once() -> None:
+    of = run(hosts=(replace(HELD, reason=Reason(Code.PATCH_FAILED, "kvm2: dpkg failed.")),))
+    assert screen.blocks(seen(of))[0] == "kvm2: dpkg failed."
+
+
+def test_many_hosts_at_work_are_counted_not_named() -> None:
+    rows = [replace(DRAINING, host=HostId(f"h{number}"), name=f"kvm{number}") for number in range(5)]
+    assert screen.header(seen(running(*rows)))[0] == (
+        "Run 01K0000000000 on lab: running · 0 of 5 hosts done, 5 at work"
+    )
+
+
 def test_a_held_run_says_why_and_its_exits() -> None:
     assert screen.blocks(seen()) == [
         "kvm2: dpkg failed on kvm2.",
@@ -70,8 +99,10 @@ def test_a_paused_run_says_how_to_go_on() -> None:
 
 
 def test_a_lane_shows_where_a_held_host_was_and_its_last_event() -> None:
-    assert screen.lane(seen(), HELD) == ("kvm2", "held (was patching)", "")
-    assert screen.lane(seen(), replace(HELD, host=H1, phase=Phase.DONE)) == ("kvm2", "done", "done")
+    assert screen.lanes(seen(), [HELD, replace(HELD, host=H1, phase=Phase.DONE)]) == [
+        ("kvm2", "held (was patching)", ""),
+        ("kvm2", "done", "done"),
+    ]
 
 
 def test_moves_in_the_air_have_sizes_and_rates() -> None:
