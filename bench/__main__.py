@@ -19,6 +19,8 @@ import bench
 from bench.claim import Claim, Settings, Skipped
 
 HELPERS = frozenset({"claim"})
+TAKES_ARGUMENTS = frozenset({"torture"})
+"""Named first, these get the rest of the line: they have a `main` of their own."""
 DATA_VARIABLE = "STANDFAST_BENCH_DATA"
 BESIDE = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
 
@@ -40,6 +42,9 @@ def data_directory(given: Path | None) -> Path | None:
 
 def main(arguments: Sequence[str]) -> int:
     """Measure the named claims (default: all). 1 if one does not hold, or was named and can't be measured."""
+    if arguments and arguments[0] in TAKES_ARGUMENTS:
+        found: int = importlib.import_module(f"bench.{arguments[0]}").main(arguments[1:])
+        return found
     parser = argparse.ArgumentParser(prog="./dev bench", description="Measure claims, each beside others.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(names()))
     parser.add_argument("--json", action="store_true", help="print one object for each claim")

@@ -1,0 +1,126 @@
+"""`./dev bench torture [--runs N] [--seed S] [--json]`: N seeds from S on, each a run with faults and deaths.
+
+`--repeat SEED` plays one again and prints all that happened.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from bench._scenario import scenario
+from bench._trial import Trial, Verdict
+from bench.claim import Claim, Settings
+
+SHORT = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A verdict without its story, small enough to travel between processes."""
+
+    seed: int
+    ended: str
+    kills: int
+    held: int
+    stuck: bool
+    violations: tuple[str, ...]
+
+
+def play(seed: int) -> Verdict:
+    """One seed, in a store that is gone afterwards. What is lost with the machine's power is not tried here,
+    so that memory will do for a disk."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
+    with tempfile.TemporaryDirectory(prefix="standfast-torture-", dir=memory) as where:
+        return Trial(scenario(seed), Path(where)).run()
+
+
+def _outcome(seed: int) -> Outcome:
+    verdict = play(seed)
+    return Outcome(seed, verdict.ended, verdict.kills, verdict.held, verdict.stuck, verdict.violations)
+
+
+def outcomes(seeds: Sequence[int]) -> Iterator[Outcome]:
+    """All of them, on all processors."""
+    with ProcessPoolExecutor() as pool:
+        yield from pool.map(_outcome, seeds, chunksize=8)
+
+
+def summary(found: Sequence[Outcome], seconds: float) -> dict[str, Any]:
+    """The one object. `held`: runs that an operator had to help; `completed`: that patched all hosts."""
+    return {
+        "runs": len(found),
+        "kills": sum(one.kills for one in found),
+        "violations": sum(len(one.violations) for one in found),
+        "held": sum(one.held > 0 for one in found),
+        "completed": sum(one.ended == "completed" for one in found),
+        "stuck": sum(one.stuck for one in found),
+        "seconds": round(seconds, 1),
+        "ended": {
+            state: sum(one.ended == state for one in found) for state in sorted({one.ended for one in found})
+        },
+        "bad_seeds": [one.seed for one in found if one.violations or one.stuck],
+    }
+
+
+def measure(settings: Settings) -> list[Claim]:
+    """A short set, or with --full 10,000 runs."""
+    began = time.monotonic()
+    found = list(outcomes(range(10_000 if settings.full else SHORT)))
+    told = summary(found, time.monotonic() - began)
+    bad = told["violations"] + told["stuck"]
+    return [
+        Claim(
+            f"broken promises and stuck runs in {len(found)} runs with {told['kills']} deaths",
+            bad,
+            {},
+            "0",
+            bad == 0,
+            (told,),
+        )
+    ]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """1 if a promise was broken or a run got stuck."""
+    parser = argparse.ArgumentParser(prog="./dev bench torture", description=__doc__)
+    parser.add_argument("--runs", type=int, default=SHORT, metavar="N")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="the first seed")
+    parser.add_argument(
+        "--repeat", type=int, metavar="SEED", help="play this one and print all that happened"
+    )
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args(arguments)
+    if options.repeat is not None:
+        verdict = play(options.repeat)
+        print("\n".join(verdict.story))
+        broken = "; ".join(verdict.violations) or "no promise broken"
+        how = f"{verdict.ended}, {verdict.kills} deaths, held {verdict.held} times"
+        print(f"seed {verdict.seed}: {how}; {broken}")
+        return int(bool(verdict.violations) or verdict.stuck)
+    began = time.monotonic()
+    found = list(outcomes(range(options.seed, options.seed + options.runs)))
+    told = summary(found, time.monotonic() - began)
+    if options.json:
+        print(json.dumps(told))
+    else:
+        print(
+            ", ".join(f"{value} {key}" for key, value in told.items() if not isinstance(value, list | dict))
+        )
+        for one in found:
+            if one.violations or one.stuck:
+                print(f"seed {one.seed}: {one.ended}; {'; '.join(one.violations[:3])}", file=sys.stderr)
+    return int(bool(told["violations"] or told["stuck"]))
