@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from standfast.config import ClusterConfig, HostConfig, SimConfig
-from standfast.config.outward import HttpConfig
+from standfast.config import ClusterConfig, Config, HostConfig, SimConfig
+from standfast.config.outward import HttpConfig, ReceiverConfig
 from standfast.model.cluster import MoveLimits, Snapshot
 from standfast.model.errors import UsageError
 from standfast.model.ids import HostId, VmId
@@ -19,6 +19,7 @@ from standfast.ports import Outside, Platform, Silencer
 from standfast.run.clock import WallClock
 
 if TYPE_CHECKING:
+    from standfast.notify.receivers import Receiver
     from standfast.platforms.libvirt.hosts import LibvirtHost
     from standfast.platforms.simulated import SimSpec
     from standfast.transports.http import HttpServer
@@ -69,6 +70,35 @@ def _silencers(cluster: ClusterConfig, names: Mapping[HostId, str]) -> Iterator[
                 now=time.time,
                 watched_alerts=each.hold_on_alerts,
             )
+
+
+def receivers_of(config: Config) -> tuple[Receiver, ...]:
+    """All who are told of runs; nothing is connected to yet."""
+    return tuple(_receiver(each) for each in config.notify)
+
+
+def _receiver(each: ReceiverConfig) -> Receiver:
+    from standfast.notify.receivers import ExecReceiver, MailReceiver, WebhookReceiver
+
+    if each.http is not None:
+        server = http_server(each.name, each.http, each.timeout_seconds)
+        return WebhookReceiver(each.name, each.on, server)
+    if each.mail is not None:
+        mail = each.mail
+        return MailReceiver(
+            name=each.name,
+            on=each.on,
+            host=mail.server,
+            port=mail.port,
+            tls=mail.tls,
+            sender=mail.sender,
+            to=mail.to,
+            username=mail.username,
+            password_file=mail.password_file,
+            ca_file=mail.ca_file,
+            timeout_seconds=each.timeout_seconds,
+        )
+    return ExecReceiver(each.name, each.on, each.command, each.timeout_seconds)
 
 
 def http_server(name: str, http: HttpConfig, timeout_seconds: float = 10.0) -> HttpServer:

@@ -25,6 +25,7 @@ VERBS = {
     "run": ("standfast.cli.run:run", "List, watch, steer and report runs."),
     "serve": ("standfast.cli.serve:serve", "Be the one process that acts."),
     "snapshot": ("standfast.cli.snapshot:snapshot", "Save and show what a cluster looks like."),
+    "notify": ("standfast.cli.notify:notify", "Try out those who are told of runs."),
     "config": ("standfast.cli.config:config", "Check and show the config."),
     "lab": ("standfast.cli.lab:lab", "A real cluster on this machine, to try it out."),
     "demo": ("standfast.cli.demo:demo", "The whole job on a lab cluster, with proof."),

@@ -39,6 +39,7 @@ def serve(session: Session, until_idle: bool) -> None:
     and leaves what is under way to the hosts.
     """
     from standfast.cli.logs import configure
+    from standfast.cli.notify import couriers
     from standfast.run.clock import WallClock
     from standfast.run.serve import only_one_here, release_dead
     from standfast.run.serve import serve as drive
@@ -63,6 +64,7 @@ def serve(session: Session, until_idle: bool) -> None:
             holder=f"{socket.gethostname()}:{os.getpid()}",
             stop=stop,
             clock=clock,
+            beside=couriers(session),
         )
 
 

@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +49,7 @@ class Attached:
 
 
 Attach = Callable[[Run], Attached]
+Beside = Callable[[Callable[[], Lease]], AbstractContextManager[object]]
 
 
 @contextmanager
@@ -125,12 +126,20 @@ class Keeper:
 
 
 def serve(
-    store: Store, attach: Attach, *, until_idle: bool, holder: str, stop: threading.Event, clock: WallClock
+    store: Store,
+    attach: Attach,
+    *,
+    until_idle: bool,
+    holder: str,
+    stop: threading.Event,
+    clock: WallClock,
+    beside: Beside = lambda _: nullcontext(),
 ) -> None:
     """Drive active runs until `stop`, or with `until_idle` until there are none.
 
     `clock` is real time: leases are about processes, also where the cluster's own time is virtual. `stop`
-    admits nothing new and returns within a tick; work under way goes on at the hosts.
+    admits nothing new and returns within a tick; work under way goes on at the hosts. `beside` is entered
+    while the lease is ours, and handed what tells whether it still is.
     """
     keeper = Keeper(store, holder, clock)
     while not stop.is_set():
@@ -139,7 +148,8 @@ def serve(
             continue
         executor = ThreadPoolExecutor(THREADS, thread_name_prefix="call")
         try:
-            _Driver(store, attach, keeper, executor, clock).drive(until_idle, stop)
+            with beside(keeper.current):
+                _Driver(store, attach, keeper, executor, clock).drive(until_idle, stop)
             return
         except LeaseLostError as error:
             log.warning("lease lost: starting over from the store", error=str(error))
