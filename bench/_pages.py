@@ -19,6 +19,7 @@ and XBZRLE.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -97,11 +98,13 @@ class Bursts:
     at: float = 0.0
 
     def write(self, rng: np.random.Generator, seconds: float) -> Pages:
-        phase = self.at % self.period
-        self.at += seconds
-        if phase >= self.share * self.period:
-            return np.empty(0, dtype=np.int64)
-        return self.inner.write(rng, seconds / self.share)
+        before, self.at = self._working(self.at), self.at + seconds
+        return self.inner.write(rng, (self._working(self.at) - before) / self.share)
+
+    def _working(self, until: float) -> float:
+        """Seconds of work from the beginning of time."""
+        whole, phase = divmod(until, self.period)
+        return self.share * self.period * whole + min(phase, self.share * self.period)
 
 
 @dataclass
@@ -272,13 +275,13 @@ class Measured:
 
 
 def calc_dirty_rate(
-    guest: Guest, rng: np.random.Generator, windows: tuple[float, ...], sample_pages_per_gib: int | None
+    guest: Guest, rng: np.random.Generator, windows: Sequence[float], sample_pages_per_gib: int | None
 ) -> Measured:
     """Mode `page-sampling` with that many pages, or `dirty-bitmap` (all of them) where it is None."""
     count = guest.pages
     if sample_pages_per_gib is not None:
         count = min(count, max(1, sample_pages_per_gib * guest.pages * PAGE // 1024**3))
-    points, marked = [], np.zeros(guest.pages, dtype=bool)
+    points, marked = list[tuple[float, float]](), np.zeros(guest.pages, dtype=bool)
     sample: Pages = np.arange(guest.pages)
     for window in windows:
         if count < guest.pages:

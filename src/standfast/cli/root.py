@@ -26,6 +26,7 @@ VERBS = {
     "serve": ("standfast.cli.serve:serve", "Be the one process that acts."),
     "snapshot": ("standfast.cli.snapshot:snapshot", "Save and show what a cluster looks like."),
     "notify": ("standfast.cli.notify:notify", "Try out those who are told of runs."),
+    "events": ("standfast.cli.events:events", "Read migrations out of hypervisors' logs."),
     "config": ("standfast.cli.config:config", "Check and show the config."),
     "lab": ("standfast.cli.lab:lab", "A real cluster on this machine, to try it out."),
     "demo": ("standfast.cli.demo:demo", "The whole job on a lab cluster, with proof."),

@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from operator import mul
 
 from standfast.model.memory import DirtyPoint
 from standfast.predict.dirty import NOTHING, DirtyCurve, PageClass
@@ -23,9 +22,8 @@ PER_DECADE = 5
 BEYOND = 30.0
 """The slowest class takes that many times the longest window, the fastest a third of the shortest."""
 
-GOOD_FIT, MUCH_BETTER = 4.0, 3.0
-"""Mean square misfit, in deviations, above which another kind of class is tried; and by what it has to
-win."""
+TO_EARN = 0.5
+"""How many standard deviations of its chance correlation a class written in turn has to explain at least."""
 
 SHORT_SECONDS, MOST_UNSTEADY = 1.0, 0.5
 """Windows up to a second tell of bursts; a deviation beyond a half says no more than that."""
@@ -40,24 +38,40 @@ def curve_of(points: Sequence[DirtyPoint], size_bytes: float, sampled_share: flo
     `size_bytes`: memory that can be written at all, zero pages left out. `sampled_share`: of all pages, how
     many were looked at (512 of 262,144 in each GiB by default); it says how far a point can be off.
 
-    Classes written at random explain most guests. Only where they can't (a mixture of them bends gently, a
-    sweep over memory sharply) classes written in turn are taken as well.
+    Classes written at random explain most guests. Classes written in turn (a mixture of the first bends
+    gently, a sweep over memory sharply) have to earn their place: each must explain more than chance would.
     """
     useful = sorted((p for p in points if p.seconds > 0 and p.bytes >= 0), key=lambda p: p.seconds)
     if not useful or size_bytes <= 0 or not any(p.bytes for p in useful):
         return NOTHING
     seen = [(p.seconds, min(1.0, p.bytes / size_bytes)) for p in useful]
-    weights = [1.0 / _deviation(share, size_bytes, sampled_share) for _, share in seen]
     periods = _periods(useful[0].seconds, useful[-1].seconds)
-    found, misfit = _mixture([PageClass(1.0, period) for period in periods], seen, weights)
-    if misfit > GOOD_FIT:
-        both = [PageClass(1.0, period, regular) for regular in (False, True) for period in periods]
-        other, less = _mixture(both, seen, weights)
-        if less < misfit / MUCH_BETTER:
-            found = other
+    atoms = [PageClass(1.0, period, regular) for regular in (False, True) for period in periods]
+    found = _mixture(atoms, seen, [1.0 / _deviation(share, size_bytes, sampled_share) for _, share in seen])
     sized = tuple(replace(each, size_bytes=each.size_bytes * size_bytes) for each in found)
     unsteady = _unsteady(found, seen, size_bytes, sampled_share)
     return DirtyCurve(sized, unsteady).within(size_bytes)
+
+
+def _mixture(
+    atoms: Sequence[PageClass], seen: Sequence[tuple[float, float]], weights: Sequence[float]
+) -> list[PageClass]:
+    """The classes that carry weight, as shares of memory."""
+    weighted = list(zip(seen, weights, strict=True))
+    rows = [[atom.share(seconds) * w for atom in atoms] + [0.0] for (seconds, _), w in weighted]
+    wanted = [share * w for (_, share), w in weighted]
+    # All classes and what is never written are the memory: a row of its own that outweighs the others.
+    heavy = 10.0 * max(weights)
+    rows.append([heavy] * (len(atoms) + 1))
+    wanted.append(heavy)
+    columns = range(len(atoms) + 1)
+    gram = [[sum(row[i] * row[j] for row in rows) for j in columns] for i in columns]
+    target = [sum(row[i] * want for row, want in zip(rows, wanted, strict=True)) for i in columns]
+    for index, atom in enumerate(atoms):
+        if atom.regular:
+            target[index] -= TO_EARN * math.sqrt(gram[index][index] - heavy * heavy)
+    sizes = nonnegative(gram, target)[:-1]
+    return [replace(a, size_bytes=size) for a, size in zip(atoms, sizes, strict=True) if size > 1e-9]
 
 
 def _unsteady(
@@ -72,22 +86,6 @@ def _unsteady(
             excess.append((share / expected - 1) ** 2 - deviation**2)
     mean = sum(excess) / len(excess) if len(excess) > 1 else 0.0
     return min(MOST_UNSTEADY, math.sqrt(max(0.0, mean)))
-
-
-def _mixture(
-    atoms: Sequence[PageClass], seen: Sequence[tuple[float, float]], weights: Sequence[float]
-) -> tuple[list[PageClass], float]:
-    """The classes that carry weight, as shares of memory, and the mean square misfit in deviations."""
-    rows = [
-        [a.share(seconds) * w for a in atoms] + [0.0] for (seconds, _), w in zip(seen, weights, strict=True)
-    ]
-    wanted = [share * w for (_, share), w in zip(seen, weights, strict=True)]
-    # All classes and what is never written are the memory: a row of its own that outweighs the others.
-    heavy = 10.0 * max(weights)
-    sizes = nonnegative_least_squares([*rows, [heavy] * (len(atoms) + 1)], [*wanted, heavy])
-    misfit = sum((sum(map(mul, row, sizes)) - want) ** 2 for row, want in zip(rows, wanted, strict=True))
-    chosen = [replace(a, size_bytes=s) for a, s in zip(atoms, sizes[:-1], strict=True) if s > 1e-9]
-    return chosen, misfit / len(rows)
 
 
 def _deviation(share: float, size_bytes: float, sampled_share: float) -> float:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from standfast.model.cluster import Host, Vm
 from standfast.model.moves import Prediction
 from standfast.predict.calibrate import P95_FACTOR, Calibration, Way
-from standfast.predict.dirty import NOTHING, DirtyCurve, steady
+from standfast.predict.dirty import steady
 from standfast.predict.engine import AutoConverge, Engine, Path
 from standfast.predict.measured import curve_of
 from standfast.predict.rounds import Copying, Guest, copy
@@ -181,10 +181,10 @@ def predict_move(
 
 
 def _dirtier(guest: Guest, factor: float) -> Guest:
-    """The same guest, writing that many times as often, also to memory where it was not seen to."""
-    curve = guest.dirty
-    if curve is NOTHING or not curve.classes:
-        # Nothing was seen to be written: for p95, a little is.
-        return guest
-    wider = DirtyCurve(tuple(replace(each, size_bytes=each.size_bytes * factor) for each in curve.classes))
-    return replace(guest, dirty=wider)
+    """The same guest, writing so many times as much: to more memory, and where there is no more, as often."""
+    size = guest.dirty.size_bytes
+    if size <= 0:
+        return guest  # nothing was seen to be written
+    wider = min(factor, max(1.0, guest.memory_bytes * (1 - guest.zero_share) / size))
+    classes = tuple(replace(each, size_bytes=each.size_bytes * wider) for each in guest.dirty.classes)
+    return replace(guest, dirty=replace(guest.dirty, classes=classes).faster(factor / wider))

