@@ -146,5 +146,5 @@ def about_bandwidth(one: Seen, bits_per_second: int) -> str:
         f"{one.vm}: of {parts.blackout_seconds:.3f} s black-out, {parts.wire_seconds:.3f} s went on the link "
         f"({one.dirty_pages} dirty pages and {size(one.state_bytes or 0)} of state), and "
         f"{parts.fixed_seconds:.3f} s ({parts.fixed_share:.0%}) are fixed switch-over cost. {TIMES} times "
-        f"the bandwidth saves {saved:.3f} s of it at most, one part in {round(1 / max(share, 1e-3))}."
+        f"the bandwidth saves {saved:.3f} s of it at most, one part in {int(1 / max(share, 1e-3))}."
     )

@@ -64,10 +64,7 @@ def migrations(name: str, events: Iterable[WinEvent | Trouble]) -> Iterator[Foun
         if not event.of_migration:
             continue
         known += 1
-        try:
-            yield from groups.take(event)
-        except ValueError as error:
-            yield Trouble(event.where, f"event {event.id}: {error}.")
+        yield from groups.take(event)
     yield from groups.rest()
     if not known:
         ids = "22507 to 22509, 20415, 20417, 21300 to 21309"
@@ -83,6 +80,8 @@ class _Group:
     spans: dict[int, float] = field(default_factory=dict)
     pages: int | None = None
     state: int | None = None
+    wrong: bool = False
+    """One of its events can't be right: what the others say gives no figure either."""
 
 
 class _Groups:
@@ -90,12 +89,25 @@ class _Groups:
         self._open: dict[tuple[str, str], _Group] = {}
 
     def take(self, event: WinEvent) -> Iterator[Found]:
-        """One event more; what is complete by it. ValueError with a clause for one that can't be right."""
-        if MIGRATION_IDS[event.id] == VMMS:
-            yield _short(event)
-            return
-        cluster = MIGRATION_IDS[event.id] == CLUSTER
-        vm, span, pages, state = _from_cluster(event) if cluster else _from_text(event)
+        """One event more; what is complete by it, or a sentence on an event that can't be right."""
+        try:
+            if MIGRATION_IDS[event.id] == VMMS:
+                yield _short(event)
+                return
+            cluster = MIGRATION_IDS[event.id] == CLUSTER
+            yield from self._gather(event, cluster, _from_cluster(event) if cluster else _from_text(event))
+        except ValueError as error:
+            yield Trouble(event.where, f"event {event.id}: {error}.")
+            vm = _vm_of(event)
+            if vm:
+                kind = "cluster" if MIGRATION_IDS[event.id] == CLUSTER else "worker"
+                group = self._open.setdefault((kind, vm.lower()), _Group(vm))
+                group.events[event.id], group.wrong = event, True
+
+    def _gather(
+        self, event: WinEvent, cluster: bool, told: tuple[str, float | None, int | None, int | None]
+    ) -> Iterator[Found]:
+        vm, span, pages, state = told
         key = ("cluster" if cluster else "worker", vm.lower())
         group = self._open.get(key)
         if group is not None and event.id in group.events:
@@ -117,6 +129,8 @@ class _Groups:
 
     def _close(self, key: tuple[str, str]) -> Iterator[Found]:
         group = self._open.pop(key)
+        if group.wrong:
+            return
         last = list(group.events.values())[-1]
         if not group.spans:
             yield unended(last.where, group.vm)
@@ -126,6 +140,14 @@ class _Groups:
             yield _whole(group, last, cluster=key[0] == "cluster")
         except ValueError as error:
             yield Trouble(last.where, f"the migration of {group.vm}: {error}.")
+
+
+def _vm_of(event: WinEvent) -> str:
+    """The VM of an event whose figures can't be read, if that much can."""
+    if event.parameters:
+        return event.parameters[0].strip()
+    found = re.search(_NAME, event.message)
+    return found["vm"] if found else ""
 
 
 def _whole(group: _Group, last: WinEvent, *, cluster: bool) -> Seen:

@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from standfast.eventlogs.seen import Trouble
-from standfast.eventlogs.winevent import MIGRATION_IDS, WinEvent
+from standfast.eventlogs.winevent import WinEvent
+
+HEADER_BYTES, CHUNK_BYTES, CHUNKS = 4096, 65536, slice(42, 44)
+"""The file's header, a chunk of records, and where the header tells how many chunks there are."""
 
 
 def read(name: str, data: bytes) -> Iterator[WinEvent | Trouble]:
-    """The events of migrations in the file; `where` is file:record."""
+    """The events in the file; `where` is file:record."""
     try:
         import evtx
     except ImportError:
@@ -21,16 +24,17 @@ def read(name: str, data: bytes) -> Iterator[WinEvent | Trouble]:
         return
     import io
 
+    body = len(data) - HEADER_BYTES
+    if body % CHUNK_BYTES or body < CHUNK_BYTES * int.from_bytes(data[CHUNKS], "little"):
+        yield Trouble(name, "is cut off: it does not end with a whole chunk; export it again.")
     try:
         for record in evtx.PyEvtxParser(io.BytesIO(data)).records_json():
-            event = _event(name, record)
-            if event is not None:
-                yield event
+            yield _event(name, record)
     except (RuntimeError, OSError, ValueError) as error:
         yield Trouble(name, f"is a damaged event log ({error}); export it again.")
 
 
-def _event(name: str, record: Any) -> WinEvent | Trouble | None:
+def _event(name: str, record: Any) -> WinEvent | Trouble:
     where = f"{name}:{record.get('event_record_id', '?')}"
     try:
         event = json.loads(record["data"])["Event"]
@@ -39,8 +43,6 @@ def _event(name: str, record: Any) -> WinEvent | Trouble | None:
         number = int(number["#text"] if isinstance(number, dict) else number)
     except (KeyError, TypeError, ValueError):
         return Trouble(where, "holds a record that is no event.")
-    if number not in MIGRATION_IDS:
-        return None
     named: dict[str, str] = {}
     _leaves({key: event.get(key) for key in ("UserData", "EventData")}, named)
     time = system.get("TimeCreated") or {}

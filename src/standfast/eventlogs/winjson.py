@@ -34,8 +34,10 @@ def read(log: Log) -> Iterator[WinEvent | Trouble]:
         try:
             value, after = decoder.raw_decode(text, position)
         except (json.JSONDecodeError, RecursionError) as error:
-            place = error.pos if isinstance(error, json.JSONDecodeError) else position
-            what = "the file is cut off in an event" if place >= end - 1 else "is no well-formed JSON"
+            place, cut = position, False
+            if isinstance(error, json.JSONDecodeError):
+                place, cut = error.pos, error.pos >= end - 1 or error.msg.startswith("Unterminated")
+            what = "the file is cut off in an event" if cut else "is no well-formed JSON"
             yield Trouble(log.at(place), f"{what}; export it again.")
             return
         yield _event(log.at(position), value)
