@@ -159,6 +159,13 @@ class JournalRow:
     taken_at: float
     given_back_at: float | None = None
 
+    @property
+    def told(self) -> str:
+        """What is changed, in a few words; the host is said besides."""
+        name = self.before.get("vm", self.name)
+        known = {"shutdown": f"{name} asked to shut down", "off": f"{name} shut off, which ran before"}
+        return known.get(self.kind, f"{self.kind} {name}")
+
 
 @dataclass(frozen=True, slots=True)
 class EventRow:

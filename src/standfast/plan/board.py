@@ -36,6 +36,8 @@ class Board:
         """Names taken on each host, those of shut off VMs included."""
         self.groups: dict[VmId, tuple[AntiAffinity, ...]] = {}
         self.pins: dict[VmId, frozenset[HostId]] = {}
+        self.stays: frozenset[VmId] = frozenset()
+        """VMs that are not moved off a host that is emptied, but are shut down there meanwhile."""
         self.peak_fraction = 0.0
         """Largest share of a host's memory held since the board was made."""
         self._able: dict[object, frozenset[HostId]] = {}
@@ -55,7 +57,7 @@ class Board:
         twin.incoming = {host: dict(inside) for host, inside in self.incoming.items()}
         twin.held, twin.peak_fraction = dict(self.held), self.peak_fraction
         twin.names = {host: dict(taken) for host, taken in self.names.items()}
-        twin._able = self._able
+        twin._able, twin.stays = self._able, self.stays
         return twin
 
     def _read_rules(self) -> None:
@@ -117,6 +119,10 @@ class Board:
     def staying(self, host: HostId) -> tuple[Vm, ...]:
         """Active VMs on the host that are not on their way anywhere, by name."""
         return tuple(vm for vm in self.on(host) if vm.id not in self.flights)
+
+    def leaving(self, host: HostId) -> tuple[Vm, ...]:
+        """VMs that have to be moved if the host is to be emptied, by name."""
+        return tuple(vm for vm in self.on(host) if vm.id not in self.stays)
 
     def name(self, host: HostId) -> str:
         """The host's name, or its UUID if it isn't of this cluster."""

@@ -21,7 +21,7 @@ def moves_at_least(cluster: Snapshot | Board, hosts: Collection[HostId]) -> int:
     board = Board.of(cluster)
     if not hosts:
         return 0
-    total = sum(len(board.residents[host]) for host in hosts)
+    total = sum(len(board.leaving(host)) for host in hosts)
     exempt = [
         host for host in board.hosts.values() if host.id not in hosts and host.reachable and not host.cordoned
     ]
@@ -37,7 +37,7 @@ def moves_at_least(cluster: Snapshot | Board, hosts: Collection[HostId]) -> int:
 
 def _again(board: Board, host: HostId, room: list[int]) -> int:
     """Least number of second moves if `host` is drained first; `room[k]` is there after k evictions."""
-    needs = list(accumulate(sorted(board.vms[vm].memory_bytes for vm in board.residents[host])))
+    needs = list(accumulate(sorted(vm.memory_bytes for vm in board.leaving(host))))
     best = len(needs)
     for evicted, space in enumerate(room):
         if 2 * evicted >= best:

@@ -11,7 +11,8 @@ from itertools import combinations
 
 from standfast.model.cluster import Host, Snapshot, Vm, VmState
 from standfast.model.ids import HostId, VmId
-from standfast.model.plan import Plan, PlannedMove, Wave
+from standfast.model.plan import HostStep, Plan, PlannedMove, Wave
+from standfast.model.unmovable import Handling, PlannedStop
 
 SEARCH_LIMIT = 50_000
 """Placements tried for one loss before the reserve counts as not shown."""
@@ -55,12 +56,29 @@ class _Walk:
                 if move.source != step.host:
                     self.found.append(f"{move.vm_name} is moved off {step.name}, where it is not")
                 self.move(move, turn=out)
+        stops = [(step, stop) for step in wave.hosts for stop in step.stops]
+        off = {stop.vm: self.at.pop(stop.vm) for step, stop in stops if self._may_stop(step, stop)}
         for step in wave.hosts:
             left = sorted(self.vms[vm].name for vm, host in self.at.items() if host == step.host)
             if left:
                 self.found.append(f"{step.name} is patched with {', '.join(left)} on it")
         names = ", ".join(step.name for step in wave.hosts)
         self._reserve(f"while {names} {'is' if len(out) == 1 else 'are'} out", out)
+        self.at |= off
+
+    def _may_stop(self, step: HostStep, stop: PlannedStop) -> bool:
+        """Whether the VM is there, can't be moved, and its owner said what becomes of it."""
+        vm = self.vms.get(stop.vm)
+        if vm is None or self.at.get(stop.vm) != step.host:
+            self.found.append(f"{stop.vm_name} is shut down on {step.name}, where it is not")
+            return False
+        local = any(not disk.shared for disk in vm.disks)
+        pinned = any(pin.vm == vm.id and pin.hosts == {step.host} for pin in self.snapshot.rules.pins)
+        if not (local or pinned or vm.passthrough or vm.unsupported):
+            self.found.append(f"{vm.name} is shut down on {step.name} and could be moved")
+        if stop.said.vm != vm.id or stop.said.handling is Handling.SKIP:
+            self.found.append(f"{vm.name} is shut down on {step.name} without consent")
+        return True
 
     def move(self, move: PlannedMove, *, turn: frozenset[HostId]) -> None:
         """One move; `turn` are the hosts that are being emptied."""

@@ -42,7 +42,8 @@ def _try(
     peak = board.peak_fraction
     moves: list[Step] = []
     failed: Reason | None = None
-    for vm in sorted((vm for host in hosts for vm in board.on(host)), key=lambda vm: _hardest(board, vm)):
+    leaving = (vm for host in hosts for vm in board.leaving(host))
+    for vm in sorted(leaving, key=lambda vm: _hardest(board, vm)):
         target = choose(board, vm, patched=patched, avoid=out, order=order, taste=taste)
         if isinstance(target, Reason):
             failed = target

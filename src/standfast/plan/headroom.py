@@ -105,7 +105,8 @@ class _Check:
             board.vms[vm]
             for host in sorted(gone)
             for vm in board.residents[host]
-            if board.flights.get(vm) is None or board.flights[vm] in gone
+            if (board.flights.get(vm) is None or board.flights[vm] in gone)
+            and not (host in self.out and vm in board.stays)  # it is shut down meanwhile
         ]
 
     def _pack(self, vms: Iterable[Vm], gone: frozenset[HostId]) -> Vm | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from standfast.model.cluster import Snapshot
 from standfast.model.ids import HostId, VmId
@@ -11,6 +12,7 @@ from standfast.model.moves import Prediction, Purpose
 from standfast.model.plan import SCHEMA_VERSION, Bounds, HostStep, LeftAlone, Plan, PlannedMove, Wave
 from standfast.model.policy import Policy
 from standfast.model.reasons import Reason
+from standfast.model.unmovable import PlannedStop, Said
 from standfast.plan import blockers
 from standfast.plan.blackout import Darkness
 from standfast.plan.board import Board
@@ -21,6 +23,7 @@ from standfast.plan.rebalance import spread
 from standfast.plan.reboots import pending, why_reboot
 from standfast.plan.standing import broken_now
 from standfast.plan.triage import Triage, triage
+from standfast.plan.unmovable import Unmovable, with_spans
 from standfast.plan.waves import Together, next_wave, width
 from standfast.predict import spans
 from standfast.predict.precopy import predict_move
@@ -34,6 +37,7 @@ def make_plan(
     only: frozenset[HostId] | None = None,
     exclude: frozenset[HostId] = frozenset(),
     first: Sequence[HostId] = (),
+    said: Mapping[VmId, Said] = MappingProxyType({}),
 ) -> Plan:
     """Plan a run over `snapshot` in waves; `now` is Unix time in seconds and only recorded.
 
@@ -41,11 +45,15 @@ def make_plan(
     board that holds the state at that moment, with all hosts of its wave counted out, so each rule holds in
     every intermediate state. Hosts that can't be done are refused with a reason; the plan is complete for the
     others and may not be applied while there are refusals. The same snapshot gives the same plan.
+    `said` is what was said beforehand about VMs that can't be moved.
     """
     board = Board.of(snapshot)
     warnings = list(broken_now(board))
-    sorted_out = triage(board, policy, only=only, exclude=exclude)
-    work = _Work(board.copy(), policy, set(sorted_out.compliant))
+    unmovable = Unmovable(board, said)
+    sorted_out = triage(unmovable, policy, only=only, exclude=exclude)
+    stops = {host: unmovable.stops(host) for host in sorted_out.ready}
+    board.stays = frozenset(stop.vm for found in stops.values() for stop in found)
+    work = _Work(board.copy(), policy, set(sorted_out.compliant), stops)
     refusals = work.all_hosts(in_order(board, sorted_out.ready, first))
     eligible = board.hosts.keys() - sorted_out.refused - {reason.host for reason in refusals}
     last = work.spread(frozenset(eligible))
@@ -99,6 +107,7 @@ class _Work:
     board: Board
     policy: Policy
     patched: set[HostId]
+    stops: Mapping[HostId, tuple[PlannedStop, ...]]
     waves: list[Wave] = field(default_factory=list)
 
     @property
@@ -150,9 +159,10 @@ class _Work:
             reboot_seconds=spans.reboot_seconds(bool(why_reboot(about, self.policy))),
             verify_seconds=spans.verify_seconds(self.policy.verify_stable_seconds),
             wave=len(self.waves),
+            stops=self.stops.get(host, ()),
         )
         by_itself = spans.P95_FACTOR * (step.patch_seconds + step.reboot_seconds)
-        return replace(step, p95_seconds=drain_p95_seconds + by_itself + step.verify_seconds)
+        return with_spans(replace(step, p95_seconds=drain_p95_seconds + by_itself + step.verify_seconds))
 
     def _move(self, vm: VmId, source: HostId, target: HostId, purpose: Purpose) -> PlannedMove:
         about = self.board.vms[vm]

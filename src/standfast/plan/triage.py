@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from standfast.model.cluster import Host, Vm
+from standfast.model.cluster import Host
 from standfast.model.ids import HostId
 from standfast.model.plan import LeftAlone
 from standfast.model.policy import Policy
 from standfast.model.reasons import Code, Reason
 from standfast.model.units import size
-from standfast.plan import blockers
 from standfast.plan.blackout import Darkness
-from standfast.plan.board import Board
 from standfast.plan.reboots import has_work
+from standfast.plan.unmovable import Unmovable
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ class Triage:
 
 
 def triage(
-    board: Board, policy: Policy, *, only: frozenset[HostId] | None, exclude: frozenset[HostId]
+    unmovable: Unmovable, policy: Policy, *, only: frozenset[HostId] | None, exclude: frozenset[HostId]
 ) -> Triage:
     """Sort the hosts, in the order of their names.
 
@@ -42,6 +41,7 @@ def triage(
     compliant: set[HostId] = set()
     alone: list[LeftAlone] = []
     refusals: list[Reason] = []
+    board = unmovable.board
     darkness = Darkness(board, policy)
     for host in sorted(board.hosts.values(), key=lambda host: (host.name, host.id)):
         chosen = (only is None or host.id in only) and host.id not in exclude
@@ -51,7 +51,9 @@ def triage(
             alone.append(LeftAlone(host.id, host.name, None))
         elif not chosen:
             alone.append(LeftAlone(host.id, host.name, _left_out(host)))
-        elif reasons := tuple(_against(board, host, darkness)):
+        elif (skipped := unmovable.skips(host)) is not None:
+            alone.append(LeftAlone(host.id, host.name, skipped))
+        elif reasons := tuple(_against(unmovable, host, darkness)):
             refusals.extend(reasons)
             alone.append(LeftAlone(host.id, host.name, reasons[0]))
         else:
@@ -63,7 +65,7 @@ def _left_out(host: Host) -> Reason:
     return Reason(Code.OPERATOR, f"{host.name} was left out on request.", host=host.id)
 
 
-def _against(board: Board, host: Host, darkness: Darkness) -> Iterator[Reason]:
+def _against(unmovable: Unmovable, host: Host, darkness: Darkness) -> Iterator[Reason]:
     if not host.reachable or host.facts is None:
         why = f" ({host.unreachable_why})" if host.unreachable_why else ""
         sentence = (
@@ -87,11 +89,10 @@ def _against(board: Board, host: Host, darkness: Darkness) -> Iterator[Reason]:
             "Wait for that work to end, or take the cordon away.",
             host=host.id,
         )
-    for vm in board.on(host.id):
-        # A job that holds a VM now (a backup, a move) ends; the run waits for it, so the plan only warns.
-        yield from (reason for reason in blockers.of_vm(vm) if reason.code is not Code.VM_BUSY)
-        yield from _pinned_here(board, host, vm)
-        if too_dark := darkness.refusal(vm):
+    yield from unmovable.refusals(host)
+    stays = {stop.vm for stop in unmovable.stops(host.id)}
+    for vm in unmovable.board.on(host.id):
+        if vm.id not in stays and (too_dark := darkness.refusal(vm)):
             yield too_dark
 
 
@@ -112,16 +113,4 @@ def _packages(host: Host) -> Iterator[Reason]:
             f"{host.name} has {size(free)} of disk free, and the updates need {size(needed)}.",
             f"Free disk space on {host.name}.",
             host=host.id,
-        )
-
-
-def _pinned_here(board: Board, host: Host, vm: Vm) -> Iterator[Reason]:
-    pin = board.pins.get(vm.id)
-    if pin is not None and not pin & board.hosts.keys() - {host.id}:
-        yield Reason(
-            Code.VM_PINNED,
-            f"A pin keeps {vm.name} on {host.name} alone.",
-            f"Add another host to the pin of {vm.name}.",
-            host=host.id,
-            vm=vm.id,
         )

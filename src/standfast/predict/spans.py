@@ -21,6 +21,10 @@ REBOOT_SECONDS = 180.0
 VERIFY_FIXED_SECONDS = 10.0
 """Looks and the last scan, besides the time for which a host must stay healthy."""
 
+SHUTDOWN_SECONDS = 30.0
+START_SECONDS = 10.0
+"""A guest's clean shutdown, all of a host at once, and its start until the platform says that it runs."""
+
 P95_FACTOR = 1.5
 """p95 over p50 of everything that a host does by itself."""
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 
 from standfast.model.hostwork import Setting, WorkOrder
-from standfast.model.ids import HostId
+from standfast.model.ids import HostId, VmId
 from standfast.model.moves import MoveOrder
 from standfast.store.changes import Change, NewEvent
 
@@ -107,6 +108,36 @@ class GiveBack:
         return (f"give back {self.setting.name}", self.setting.host)
 
 
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    """Ask a VM to shut down, or cut its power. The cordon is put up anew before: nobody is admitted by it."""
+
+    host: HostId
+    vm: VmId
+    name: str
+    force: bool = False
+
+    @property
+    def key(self) -> CallKey:
+        return (f"{'power cut' if self.force else 'shutdown'} of {self.name}", self.vm)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Boot a VM that was shut down. `admit`: whom our cordon is to let boot; None: it is not up."""
+
+    WHAT: ClassVar[str] = "start vm"
+
+    host: HostId
+    vm: VmId
+    name: str
+    admit: frozenset[VmId] | None
+
+    @property
+    def key(self) -> CallKey:
+        return (self.WHAT, self.vm)
+
+
 SILENCE, ALERTS = "silence", "alerts"
 MONITORING = (f"{SILENCE} ", f"{ALERTS} ")
 """How keys of calls to silencers begin. Their failures are no host's."""
@@ -157,6 +188,8 @@ Call = (
     | KeepSilence
     | LiftSilence
     | AskAlerts
+    | Shutdown
+    | Start
 )
 
 

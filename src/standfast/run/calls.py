@@ -127,6 +127,14 @@ class Caller:
                 outside.platform.start_move(order)
             case actions.CancelMove(order):
                 outside.platform.cancel_move(order)
+            case actions.Shutdown(host, vm, _, force):
+                outside.fence.cordon(host, self._fencing())
+                outside.platform.shutdown(vm, host, force=force)
+            case actions.Start(host, vm, _, admit):
+                by = self._fencing()
+                if admit is not None:
+                    outside.fence.cordon(host, by, admit=admit)
+                outside.platform.start(vm, host)
             case actions.GiveBack(setting):
                 outside.fence.give_back(setting, self._fencing())
             case actions.KeepSilence(host, name):

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from standfast.model.reasons import Code
 from standfast.model.run import HostRow, Phase
+from standfast.run import restart
 from standfast.run.actions import WAIT, Action, Cordon, Uncordon
 from standfast.run.seen import View
 from standfast.run.steps import calls, enter, hold
@@ -52,7 +53,10 @@ def take_down(view: View, row: HostRow) -> tuple[Action, ...]:
 
 
 def give_back(view: View, row: HostRow, phase: Phase, text: str) -> tuple[Action, ...]:
-    """Take down what is up, then leave the run in `phase`. Waits for moves of this host to end first."""
+    """Start again what was shut down, take down what is up, then leave the run in `phase`.
+
+    Waits for moves of this host to end first.
+    """
     if any(row.host in (move.source, move.target) for move in view.started):
         return ()
-    return take_down(view, row) or (enter(view, row, phase, text),)
+    return restart.bring_back(view, row) or take_down(view, row) or (enter(view, row, phase, text),)

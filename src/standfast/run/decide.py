@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from standfast.model.reasons import Code, Reason
 from standfast.model.run import ENDED_PHASES, HostRow, Phase, Run, RunState
-from standfast.run import moving, operators, phases, silencing, spreading
+from standfast.run import moving, operators, owed, phases, restart, silencing, spreading
 from standfast.run.actions import Action
 from standfast.run.seen import Seen, View
 from standfast.run.steps import failed_calls
@@ -29,6 +29,7 @@ def decide(run: Run, seen: Seen, now: float) -> tuple[Action, ...]:
         or _unknown_phase(view)
         or moving.judge(view)
         or moving.settle(view)
+        or owed.settle(view)
         or _hosts(view) + silencing.upkeep(view) + _run(view)
     )
     return tuple(action for action in found if action != Action())
@@ -54,7 +55,9 @@ def _hosts(view: View) -> tuple[Action, ...]:
     """Each host by its phase, in order. A failed call is counted before anything else is tried."""
     found: list[Action] = []
     for row in sorted(view.run.hosts, key=lambda row: row.position):
-        if row.phase in ENDED_PHASES or row.phase not in phases.HANDLERS:
+        waiting = restart.while_waiting(view, row)
+        if waiting or row.phase in ENDED_PHASES or row.phase not in phases.HANDLERS:
+            found += waiting
             continue
         found += failed_calls(view, row) or phases.HANDLERS[Phase(row.phase)](view, row)
     return tuple(found)
@@ -95,5 +98,5 @@ def _end(view: View, run: Run) -> tuple[Action, ...]:
         text += " Not done: " + ", ".join(f"{row.name} ({row.phase})" for row in not_done) + "."
     still = [entry for entry in run.journal if entry.given_back_at is None]
     if still:
-        text += " Still changed: " + ", ".join(f"{entry.kind} {entry.name}" for entry in still) + "."
+        text += " Still changed: " + ", ".join(entry.told for entry in still) + "."
     return (Action((PutRun(state, run.reason, ended_at=view.now),), (NewEvent("run_ended", text),)),)

@@ -12,7 +12,7 @@ from standfast.model.run import ENDED_PHASES, HostRow, MoveRow, MoveState, Phase
 from standfast.plan import blockers, place
 from standfast.plan.blackout import budget_seconds
 from standfast.predict.precopy import predict_move
-from standfast.run import cordons
+from standfast.run import cordons, shutting
 from standfast.run.actions import WAIT, Action, StartMove
 from standfast.run.seen import View, order_of
 from standfast.run.steps import enter, hold_for
@@ -42,7 +42,7 @@ def draining(view: View, row: HostRow) -> tuple[Action, ...]:
     if not view.may_start:
         return ()
     back = cordons.put_up(view, row)
-    return back or _start_moves(view, row)
+    return back or _start_moves(view, row) or shutting.shut_down(view, row)
 
 
 def _start_moves(view: View, row: HostRow) -> tuple[Action, ...]:
@@ -51,7 +51,7 @@ def _start_moves(view: View, row: HostRow) -> tuple[Action, ...]:
     snapshot = view.snapshot
     waiting = sorted(snapshot.vms_on(row.host), key=lambda vm: (-vm.memory_bytes, vm.name))
     for vm in waiting:
-        if vm.flight is not None or not _due(view, row, vm):
+        if vm.flight is not None or shutting.awaited(view, row, vm) or not _due(view, row, vm):
             continue
         stuck = _stuck(view, row, vm)
         if stuck is not None and stuck.code is Code.VM_BUSY and _may_wait(view, row):
@@ -99,9 +99,9 @@ def _may_wait(view: View, row: HostRow) -> bool:
 
 def _stuck(view: View, row: HostRow, vm: Vm) -> Reason | None:
     """Why this VM can't be moved at all, or no longer may be tried."""
-    against = blockers.of_vm(vm)
-    if against:
-        return against[0]
+    against = shutting.against(view, vm)
+    if against is not None:
+        return against
     tries = _tries(view, row, vm)
     if len(tries) < view.policy.move_attempts:
         return None

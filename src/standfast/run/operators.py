@@ -84,7 +84,7 @@ def _cancel(view: View, command: CommandRow) -> Action:
 
 def _abandon(view: View, command: CommandRow) -> Action:
     still = [
-        f"{entry.kind} {entry.name} on {_name(view, entry.host)}"
+        f"{entry.told} on {_name(view, entry.host)}"
         for entry in view.run.journal
         if entry.given_back_at is None
     ]

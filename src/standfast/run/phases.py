@@ -11,7 +11,7 @@ from standfast.model.hostwork import WorkKind, WorkPhase
 from standfast.model.reasons import Code
 from standfast.model.run import ENDED_PHASES, HostRow, Phase, RunState
 from standfast.plan import headroom
-from standfast.run import ahead, cordons, draining, silencing, verifying
+from standfast.run import ahead, cordons, draining, restart, shutting, silencing, verifying
 from standfast.run.actions import Action, Ask, Begin, Question
 from standfast.run.seen import View
 from standfast.run.steps import calls, enter, hold, hold_for, note
@@ -32,11 +32,14 @@ def planned(view: View, row: HostRow) -> tuple[Action, ...]:
     before = [
         other for other in view.run.hosts if other.position < row.position and other.phase not in ENDED_PHASES
     ]
+    wait = shutting.hold_before(view, row)
     if before:
-        return _stage(view, row) or ahead.ahead(view, row, before)
+        return _stage(view, row) or (() if wait is not None else ahead.ahead(view, row, before))
     if any(move.step != row.host for move in view.started):
         return ()
-    lacking = headroom.reserve(view.snapshot, view.out | {row.host})
+    if wait is not None:
+        return hold_for(view, row, wait)
+    lacking = headroom.reserve(shutting.without_stops(view, row), view.out | {row.host})
     if lacking is not None:
         return hold_for(view, row, lacking)
     return (enter(view, row, Phase.SILENCED, "its turn: preparing"),)
@@ -190,7 +193,8 @@ def held(view: View, row: HostRow) -> tuple[Action, ...]:
     """Waits for an operator. A host that never got as far as its patch is handed back at once."""
     untouched = row.held_phase in (Phase.PLANNED, Phase.SILENCED, Phase.DRAINING)
     if view.run.state is not RunState.CANCELLING:
-        return cordons.take_down(view, row) if untouched else ()
+        back = restart.while_held(view, row, untouched=untouched)
+        return back or (cordons.take_down(view, row) if untouched else ())
     ended = Phase.ROLLED_BACK if untouched else Phase.FAILED
     text = f"{ended}: the run was cancelled while it was held"
     if view.host(row) is None:

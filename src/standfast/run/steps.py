@@ -7,7 +7,7 @@ from typing import Any
 
 from standfast.model.reasons import Code, Reason
 from standfast.model.run import HostRow, Phase
-from standfast.run.actions import MONITORING, Action, Call
+from standfast.run.actions import MONITORING, Action, Call, Start
 from standfast.run.seen import View
 from standfast.store.changes import NewEvent, PutHost
 
@@ -62,16 +62,17 @@ def calls(call: Call) -> tuple[Action, ...]:
     return (Action(call=call),)
 
 
-def failed_calls(view: View, row: HostRow) -> tuple[Action, ...]:
-    """Count calls for this host that raised; after the last attempt the host is held.
+NOT_COUNTED = frozenset({"scan", "health", "move", "cancel move", Start.WHAT})
+"""Failures judged elsewhere, or of questions: a host that can't answer one shows as unreachable."""
 
-    Questions are not counted: they change nothing, and a host that can't answer shows as unreachable.
-    """
+
+def failed_calls(view: View, row: HostRow) -> tuple[Action, ...]:
+    """Count calls for this host that raised; after the last attempt the host is held."""
     failures = [
         failure
         for failure in view.seen.failures
         if failure.host == row.host
-        and failure.key[0] not in ("scan", "health", "move", "cancel move")
+        and failure.key[0] not in NOT_COUNTED
         and not failure.key[0].startswith(MONITORING)
     ]
     if not failures:

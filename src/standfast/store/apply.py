@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from standfast.model.errors import RefusedError
 from standfast.model.ids import RunId
 from standfast.model.plan import Plan
 from standfast.model.run import ENDED_STATES, HostRow, Phase, RunState
+from standfast.model.unmovable import Handling
 from standfast.store import rows, schema
 from standfast.store.changes import (
     Change,
@@ -153,7 +154,24 @@ def create_run(
         writing.apply(PutHost(HostRow(step.host, step.name, position, Phase.PLANNED, since=now)))
     data = {"plan_digest": plan_digest, "hosts": len(plan.steps), "moves": len(plan.moves)}
     text = f"Run of {data['hosts']} hosts and {data['moves']} moves created, approved by {approved_by}."
-    writing.record([NewEvent("run_created", text, data=data, actor=approved_by)])
+    created = NewEvent("run_created", text, data=data, actor=approved_by)
+    writing.record([created, *consents(plan, approved_by)])
+
+
+def consents(plan: Plan, approved_by: str) -> Iterator[NewEvent]:
+    """One event for each VM that the plan shuts down: who consented, when, where, and who approved it."""
+    for step in plan.steps:
+        for stop in step.stops:
+            said = stop.said
+            if not said.handling.consents:
+                continue
+            forced = ", and to cutting its power if need be" if said.handling is Handling.FORCE else ""
+            text = (
+                f"{stop.vm_name}: {said.by} consented ({said.where}) to a clean shutdown and a cold start "
+                f"around the reboot of {step.name}{forced}; approved with the plan by {approved_by}"
+            )
+            data = {"by": said.by, "at": said.at, "where": said.where, "handling": str(said.handling)}
+            yield NewEvent("consent", text, host=step.host, vm=stop.vm, data=data, actor=approved_by)
 
 
 def run_ended(run: str, state: str) -> RefusedError:
