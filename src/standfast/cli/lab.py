@@ -68,7 +68,7 @@ def lab() -> None:
 @click.option("--working-set", default="40M", show_default=True, help="The part of it that is kept filled.")
 @click.option("--dirty-rate", default=500, show_default=True, type=click.IntRange(0), help="Pages/s dirtied.")
 @click.option(
-    "--host-memory", default="4G", show_default=True, help="Memory declared per host in the config."
+    "--host-memory", default="6G", show_default=True, help="Memory declared per host in the config."
 )
 @click.option(
     "--migration-speed", default="unlimited", show_default=True, help="Of each host, such as 1G (bit/s)."

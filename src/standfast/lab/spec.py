@@ -33,7 +33,7 @@ class LabSpec:
     name: str = "lab"
     hosts: tuple[str, ...] = ("kvm1", "kvm2", "kvm3")
     vms: tuple[VmSpec, ...] = field(default_factory=lambda: default_vms(6))
-    host_memory_bytes: int = 4 * GIB
+    host_memory_bytes: int = 6 * GIB
     migration_speed_bits_per_second: int | None = None
     management_speed_bits_per_second: int | None = None
     boot_seconds: float = 0.0
