@@ -27,6 +27,7 @@ VERBS = {
     "snapshot": ("standfast.cli.snapshot:snapshot", "Save and show what a cluster looks like."),
     "notify": ("standfast.cli.notify:notify", "Try out those who are told of runs."),
     "events": ("standfast.cli.events:events", "Read migrations out of hypervisors' logs."),
+    "state": ("standfast.cli.state:state", "Back up, restore and verify what is kept of runs."),
     "config": ("standfast.cli.config:config", "Check and show the config."),
     "lab": ("standfast.cli.lab:lab", "A real cluster on this machine, to try it out."),
     "demo": ("standfast.cli.demo:demo", "The whole job on a lab cluster, with proof."),

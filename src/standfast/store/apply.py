@@ -13,7 +13,7 @@ from standfast.model.ids import RunId
 from standfast.model.plan import Plan
 from standfast.model.run import ENDED_STATES, HostRow, Phase, RunState
 from standfast.model.unmovable import Handling
-from standfast.store import rows, schema
+from standfast.store import audit, rows, schema
 from standfast.store.changes import (
     Change,
     GiveJournal,
@@ -54,7 +54,7 @@ class Writing:
     def record(self, events: Sequence[NewEvent]) -> None:
         """Append the events, in order, as of now."""
         if events:
-            self.connection.execute(insert(schema.event), [self._event(event) for event in events])
+            audit.append(self.connection, [self._event(event) for event in events])
 
     def put(self, table: Table, key: dict[str, str], values: dict[str, Any]) -> None:
         """Update the run's row of that key, or add it."""

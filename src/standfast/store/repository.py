@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ from standfast.model.errors import RefusedError
 from standfast.model.ids import RunId
 from standfast.model.plan import Plan
 from standfast.model.run import EventRow, Run, Verb
-from standfast.store import apply, queries, rows, schema, telling
+from standfast.store import apply, audit, queries, rows, schema, telling
 from standfast.store import lease as leases
+from standfast.store.audit import Chain
 from standfast.store.changes import Change, NewEvent
 from standfast.store.engine import Database, open_database
 from standfast.store.lease import Lease
@@ -98,6 +99,17 @@ class Store:
         with self._database.writing() as connection:
             leases.guard(connection, epoch)
             telling.put(connection, receiver, event)
+
+    def audit(self) -> Chain:
+        """Follow the audit trail and say how far it is whole."""
+        with self._database.reading() as connection:
+            return audit.verify(connection)
+
+    def trail(self) -> Iterator[dict[str, Any]]:
+        """The whole audit trail, oldest event first, with each one's id and digest (`chain`)."""
+        with self._database.reading() as connection:
+            for number, event, chain in audit.walk(connection):
+                yield {"id": number, **event, "data": json.loads(event["data"]), "chain": chain}
 
     def create_run(self, run: RunId, plan: Plan, plan_digest: str, approved_by: str, now: float) -> Run:
         """A new run of the plan: its rows, all hosts planned, and the event `run_created`, or nothing.

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """Every schema this release can read or migrate, oldest first. Here so that opening a store that is up to
 date need not load Alembic."""
 
@@ -200,6 +200,7 @@ event = _serial_table(
     _text("text"),
     _text("data"),
     _text("actor"),
+    _text("chain", default=""),
 )
 Index("event_of_run", event.c.run, event.c.id)
 

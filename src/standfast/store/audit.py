@@ -1,0 +1,72 @@
+"""The audit trail: every event carries a digest over itself and the one before, so that none can be changed,
+taken out or put in between unseen.
+
+Who can write the file can also write a whole new chain. Against that helps a head kept elsewhere: `state
+verify` and `state export` print it, and `verify` takes an earlier one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from standfast.store import schema
+
+FIELDS = ("run", "cluster", "at", "kind", "host", "vm", "text", "data", "actor")
+"""What of an event the digest covers, in this order. Its id is given by its place in the chain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """What was found: `events` in an unbroken row up to `head`; `broken_at` is the id of the first event
+    after them whose digest is not what it should be, None if there is none.
+    """
+
+    events: int
+    head: str
+    broken_at: int | None = None
+    heads: frozenset[str] = frozenset()
+    """All digests on the way, to look an earlier head up."""
+
+
+def link(before: str, event: Mapping[str, Any]) -> str:
+    """The digest of an event after the one of digest `before` (empty: the first): SHA-256, in hex."""
+    said = [before, *(event[name] for name in FIELDS)]
+    return hashlib.sha256(json.dumps(said, separators=(",", ":")).encode()).hexdigest()
+
+
+def append(connection: Connection, events: Sequence[dict[str, Any]]) -> None:
+    """Write events at the end of the chain, within a writer's transaction."""
+    table = schema.event
+    last = select(table.c.chain).order_by(table.c.id.desc()).limit(1).with_for_update()
+    before = connection.execute(last).scalar_one_or_none() or ""
+    linked = []
+    for event in events:
+        before = link(before, event)
+        linked.append({**event, "chain": before})
+    connection.execute(insert(table), linked)
+
+
+def walk(connection: Connection) -> Iterator[tuple[int, dict[str, Any], str]]:
+    """All events in order: id, what the digest covers, the digest on record."""
+    table = schema.event
+    for row in connection.execute(select(table).order_by(table.c.id)):
+        found = row._mapping
+        yield found["id"], {name: found[name] for name in FIELDS}, found["chain"]
+
+
+def verify(connection: Connection) -> Chain:
+    """Follow the chain from its begin to its end, or to where it breaks."""
+    before = ""
+    heads: set[str] = set()
+    for number, event, chain in walk(connection):
+        if link(before, event) != chain:
+            return Chain(len(heads), before, number, frozenset(heads))
+        before = chain
+        heads.add(chain)
+    return Chain(len(heads), before, None, frozenset(heads))
