@@ -12,7 +12,7 @@ from typing import Any
 
 from bench._rows import mean_error, rows_of
 from bench.claim import Claim, Settings, Skipped
-from standfast.predict.calibrate import Past, Way, calibrate
+from standfast.predict.calibrate import Past, Way, calibrate, estimate
 from standfast.predict.dirty import hot_cold
 from standfast.predict.engine import Engine, Path
 from standfast.predict.fit import Point
@@ -37,21 +37,21 @@ def measure(settings: Settings) -> list[Claim]:
     known = set(runs[: len(runs) // 2])
     history = [past_of(row) for row in rows if row["run"] in known]
     later = [row for row in rows if row["run"] not in known]
-    fitted = calibrate(history, SETUP_SECONDS).of(TRANSPORT)
+    fitted = calibrate(history, SETUP_SECONDS).get(TRANSPORT)
     if fitted is None:
         raise Skipped(f"{path} holds no move to learn from")
     told = []
     for row in later:
         past = past_of(row)
         once, again = past.point.once, past.point.again
-        estimate = fitted.estimate(past.way, once, again)
+        told_us = estimate(fitted, past.way, once, again)
         told.append(
             {
                 "run": int(row["run"]),
                 "vm": past.way.vm,
                 "measured_s": row["measured_s"],
-                "ours_s": round(estimate.p50, 2),
-                "ours_p95_s": round(estimate.p95, 2),
+                "ours_s": round(told_us.p50, 2),
+                "ours_p95_s": round(told_us.p95, 2),
                 "line_s": round(fitted.line.at(once, again), 2),
                 "uncalibrated_s": round(SETUP_SECONDS + once + again, 2),
                 "mvm_s": row["mvm_predicted_s"],

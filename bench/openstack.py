@@ -10,7 +10,7 @@ from typing import Any
 
 from bench._rows import mean_error, rows_of
 from bench.claim import Claim, Settings, Skipped
-from standfast.predict.calibrate import Past, Way, calibrate
+from standfast.predict.calibrate import Past, Way, calibrate, estimate
 from standfast.predict.fit import Point
 from standfast.predict.precopy import GOODPUT, SETUP_SECONDS
 
@@ -31,7 +31,7 @@ def measure(settings: Settings) -> list[Claim]:
 def _fabric(fabric: str, rows: list[dict[str, Any]]) -> Claim:
     largest = max(row["mem_gib"] for row in rows)
     history = [past_of(fabric, row) for row in rows if row["mem_gib"] < largest]
-    fitted = calibrate(history, SETUP_SECONDS).of(fabric)
+    fitted = calibrate(history, SETUP_SECONDS).get(fabric)
     if fitted is None:
         raise Skipped(f"the fabric {fabric} has guests of one size only: nothing can be held out")
     told = []
@@ -39,14 +39,14 @@ def _fabric(fabric: str, rows: list[dict[str, Any]]) -> Claim:
         if row["mem_gib"] < largest:
             continue
         past = past_of(fabric, row)
-        estimate = fitted.estimate(past.way, past.point.once, past.point.again)
+        told_us = estimate(fitted, past.way, past.point.once, past.point.again)
         told.append(
             {
                 "vm": row["vm"],
                 "iteration": row["iteration"],
                 "measured_s": row["measured_s"],
-                "ours_s": round(estimate.p50, 2),
-                "ours_p95_s": round(estimate.p95, 2),
+                "ours_s": round(told_us.p50, 2),
+                "ours_p95_s": round(told_us.p95, 2),
                 "line_rate_s": round(row["mem_gib"] * GIB / LINE_BYTES_PER_SECOND, 2),
             }
         )

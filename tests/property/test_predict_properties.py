@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from standfast.model.cluster import Host, Vm, VmState
 from standfast.model.ids import HostId, VmId
+from standfast.model.learnt import Learnt
 from standfast.model.memory import DirtyPoint, MemoryUse
 from standfast.model.moves import Prediction
-from standfast.predict.calibrate import Past, Way, calibrate
+from standfast.predict.calibrate import Past, Way, calibrate, estimate
 from standfast.predict.fit import Point
 from standfast.predict.measured import curve_of
-from standfast.predict.precopy import Learnt, predict_move
+from standfast.predict.precopy import predict_move
 from standfast.predict.sharing import max_min
 
 MIB = 1024**2
@@ -120,12 +121,11 @@ def test_whatever_was_learnt_gives_finite_spans_in_order(
         for index, (first, more, seconds, target) in enumerate(moves)
     ]
     learnt = calibrate(history, 0.8)
-    fitted = learnt.of("t")
-    assert fitted is not None
-    told = fitted.estimate(Way("t", "x", "a", "vm1"), once, again)
+    fitted = learnt["t"]
+    told = estimate(fitted, Way("t", "x", "a", "vm1"), once, again)
     assert 0 <= told.p50 <= told.p95 < math.inf
     vm = Vm(VmId("vm1"), "vm1", HostId("a"), VmState.RUNNING, 2**30)
-    full = predicted(vm, 10**9, learnt=Learnt(learnt, learnt, "t"))
+    full = predicted(vm, 10**9, learnt=Learnt(fitted, fitted))
     assert 0 <= full.brownout_seconds <= full.brownout_p95_seconds < math.inf
 
 

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from standfast.model.cluster import Host, Vm
+from standfast.model.learnt import Learnt
 from standfast.model.moves import Prediction
 from standfast.model.units import span
 from standfast.predict.engine import Path
 from standfast.predict.postcopy import PostCopy, post_copy
 from standfast.predict.precopy import (
     GOODPUT,
-    Learnt,
     copying,
     engine_for,
     goodput_bytes_per_second,

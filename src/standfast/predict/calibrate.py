@@ -14,10 +14,11 @@ hold a 95th percentile takes the default spread instead, or the widest seen if t
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from standfast.predict.fit import FOLDS, Form, Line, Point, fit, median, simplest
+from standfast.model.learnt import Fitted
+from standfast.predict.fit import FOLDS, Form, Point, fit, median, simplest
 
 P95_FACTOR = 1.5
 """p95 over p50 without a history. 90th-percentile errors of published models on KVM are 12 to 46 %
@@ -48,12 +49,12 @@ class Way:
     vm: str = ""
 
     @property
-    def pair(self) -> Hashable:
-        return (self.source, self.target)
+    def pair(self) -> str:
+        return f"{self.source}>{self.target}"
 
     @property
-    def own(self) -> Hashable:
-        return (self.source, self.target, self.vm)
+    def own(self) -> str:
+        return f"{self.source}>{self.target}>{self.vm}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,38 +74,16 @@ class Estimate:
     moves: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Fitted:
-    """One transport's line, the differences of pairs and VMs in log seconds, and the spread."""
-
-    line: Line
-    moves: int
-    pairs: Mapping[Hashable, float] = field(default_factory=dict)
-    vms: Mapping[Hashable, float] = field(default_factory=dict)
-    ratio_p95: float = P95_FACTOR
-    own_ratio_p95: float = P95_FACTOR
-    """Of VMs that have moved this way before."""
-
-    def estimate(self, way: Way, once: float, again: float) -> Estimate:
-        """Seconds that this move takes; `once` and `again` as in `predict.fit`."""
-        known = way.own in self.vms
-        shift = self.pairs.get(way.pair, 0.0) + self.vms.get(way.own, 0.0)
-        p50 = self.line.at(once, again) * math.exp(shift)
-        return Estimate(p50, p50 * (self.own_ratio_p95 if known else self.ratio_p95), self.moves)
+def estimate(fitted: Fitted, way: Way, once: float, again: float) -> Estimate:
+    """Seconds that this move takes; `once` and `again` as in `predict.fit`."""
+    shift = fitted.pairs.get(way.pair, 0.0) + fitted.vms.get(way.own, 0.0)
+    p50 = fitted.line.at(once, again) * math.exp(shift)
+    ratio = fitted.own_ratio_p95 if way.own in fitted.vms else fitted.ratio_p95
+    return Estimate(p50, p50 * ratio, fitted.moves)
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """What was learnt of each transport. One that was never seen is estimated by the defaults."""
-
-    transports: Mapping[str, Fitted] = field(default_factory=dict)
-
-    def of(self, transport: str) -> Fitted | None:
-        return self.transports.get(transport)
-
-
-def calibrate(history: Sequence[Past], fixed_seconds: float) -> Calibration:
-    """Learn from finished moves; those without a positive duration are left out.
+def calibrate(history: Sequence[Past], fixed_seconds: float) -> dict[str, Fitted]:
+    """Learn of each transport from finished moves; those without a positive duration are left out.
 
     `fixed_seconds`: the fixed part where a history is too short to tell.
     """
@@ -112,7 +91,7 @@ def calibrate(history: Sequence[Past], fixed_seconds: float) -> Calibration:
     for past in history:
         if past.point.seconds > 0 and past.point.once > 0:
             gathered.setdefault(past.way.transport, []).append(past)
-    return Calibration({name: fit_transport(moves, fixed_seconds) for name, moves in gathered.items()})
+    return {name: fit_transport(moves, fixed_seconds) for name, moves in gathered.items()}
 
 
 def fit_transport(moves: Sequence[Past], fixed_seconds: float) -> Fitted:
@@ -125,13 +104,14 @@ def fit_transport(moves: Sequence[Past], fixed_seconds: float) -> Fitted:
             seen = [past for index, past in enumerate(moves) if index % FOLDS != fold]
             partly = _fitted(seen, fixed_seconds, form)
             for past in moves[fold::FOLDS]:
-                ratio = past.point.seconds / partly.estimate(past.way, past.point.once, past.point.again).p50
+                told = estimate(partly, past.way, past.point.once, past.point.again)
+                ratio = past.point.seconds / told.p50
                 (own if past.way.own in partly.vms else pooled).append(ratio)
     whole = _fitted(moves, fixed_seconds, form)
     # A VM's own history narrows the spread only where enough such moves have shown that it does.
     wide = _ratio_p95(pooled + own if len(pooled) < ENOUGH_FOR_P95 else pooled)
     narrow = _ratio_p95(own) if len(own) >= ENOUGH_FOR_P95 else wide
-    return Fitted(whole.line, len(moves), whole.pairs, whole.vms, wide, min(narrow, wide))
+    return replace(whole, ratio_p95=wide, own_ratio_p95=min(narrow, wide))
 
 
 def _fitted(moves: Sequence[Past], fixed_seconds: float, form: Form) -> Fitted:
@@ -142,12 +122,12 @@ def _fitted(moves: Sequence[Past], fixed_seconds: float, form: Form) -> Fitted:
         left.append((past.way, max(-FARTHEST, min(FARTHEST, math.log(ratio)))))
     pairs = _shrunk([(way.pair, over) for way, over in left])
     rest = [(way.own, over - pairs.get(way.pair, 0.0)) for way, over in left]
-    return Fitted(line, len(moves), pairs, _shrunk(rest))
+    return Fitted(line, len(moves), P95_FACTOR, P95_FACTOR, pairs, _shrunk(rest))
 
 
-def _shrunk(values: Sequence[tuple[Hashable, float]]) -> dict[Hashable, float]:
+def _shrunk(values: Sequence[tuple[str, float]]) -> dict[str, float]:
     """Each group's median difference, shrunk by the spread within groups over that between them."""
-    groups: dict[Hashable, list[float]] = {}
+    groups: dict[str, list[float]] = {}
     for key, value in values:
         groups.setdefault(key, []).append(value)
     repeats = [value - median(group) for group in groups.values() if len(group) > 1 for value in group]

@@ -18,6 +18,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from standfast.model.learnt import Line
 from standfast.predict.measured import nonnegative
 
 FOLDS = 5
@@ -37,18 +38,6 @@ class Point:
     once: float
     again: float
     seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A fitted line; also the form of a default one."""
-
-    fixed: float
-    once: float
-    again: float
-
-    def at(self, once: float, again: float) -> float:
-        return self.fixed + self.once * once + self.again * again
 
 
 Form = Callable[[Sequence[Point], float], Line]

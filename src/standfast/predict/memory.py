@@ -37,14 +37,15 @@ class Memory:
         self.dirtied = 0.0
         self.again = 0.0
         """Of what the last round sent, the share that is dirty again."""
-        self.luck = 0.0
-        """Standard deviation in bytes: whether a sweep is just where the cursor was is one chance for all."""
+        self.swing = 0.0
+        """Standard deviation in bytes of what sweeps leave dirty: the cursor overtakes them, and for a while
+        after that there is little, before that much."""
 
     def round(self, seconds: float, send: float, throttle: float) -> None:
         """So long a round, which sends so many bytes from the cursor on; then the dirty log is read."""
         passed = self._advance(send)
         slow = 1.0 - throttle
-        anew = luck = 0.0
+        anew = swing = 0.0
         pending = sum(self._quiet)
         for each, size, dirty in zip(self.classes, self._sizes, self._dirty, strict=True):
             turns = slow * seconds / each.period_seconds
@@ -60,13 +61,15 @@ class Memory:
                     kept, fresh = was * (1 - share), was * share * back
                     clean = min(1 - was, turns) if each.regular else (1 - was) * (1 - untouched)
                     anew += size * fresh
-                    luck += size * was * share * math.sqrt(back * (1 - back)) if each.regular else 0.0
                     self.dirtied += size * (fresh + clean)
                     dirty[index] = min(1.0, kept + fresh + clean)
-            pending += size * sum(dirty)
+            share = sum(dirty) / self.stretches
+            pending += each.size_bytes * share
+            if each.regular:
+                swing += each.size_bytes * min(share, 1 - share)
         self.pending = pending
         self.again = min(1.0, anew / send) if send > 0 else 0.0
-        self.luck = luck
+        self.swing = swing / math.sqrt(3)  # even, from nothing to twice the mean
 
     def _advance(self, send: float) -> list[tuple[float, Sequence[float]]]:
         """Move the cursor; for each stretch the share of its dirty pages that is sent, and which parts of the

@@ -7,12 +7,13 @@ history exists, its own spread takes the place of that (`predict.calibrate`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
 from standfast.model.cluster import Host, Vm
+from standfast.model.learnt import Learnt
 from standfast.model.moves import Prediction
-from standfast.predict.calibrate import P95_FACTOR, Calibration, Way
+from standfast.predict.calibrate import P95_FACTOR, Way, estimate
 from standfast.predict.dirty import steady
 from standfast.predict.engine import AutoConverge, Engine, Path
 from standfast.predict.measured import curve_of
@@ -47,15 +48,6 @@ DIRTIER = {"windows": 1.25, "rate": 1.5, "default": 4.0}
 SLOWER = 1.25
 """How far dirty rate and link may be off for p95 where no history tells: repeats of a measured rate differ by
 a quarter, a guess by far more; a link shared with other traffic is slower, not faster."""
-
-
-@dataclass(frozen=True, slots=True)
-class Learnt:
-    """What former moves taught, of both spans; `transport` says which of its fits is meant."""
-
-    brownout: Calibration
-    blackout: Calibration
-    transport: str = ""
 
 
 def goodput_bytes_per_second(
@@ -155,15 +147,13 @@ def predict_move(
     }
     basis = words[rests_on]
     if learnt is not None and likely.converges:
-        way = Way(learnt.transport, str(source.id), str(target.id), str(vm.id))
-        once = likely.seconds - again
-        bright, dark = learnt.brownout.of(way.transport), learnt.blackout.of(way.transport)
-        if bright is not None:
-            told = bright.estimate(way, once, again)
+        way = Way("", str(source.id), str(target.id), str(vm.id))
+        if learnt.brownout is not None:
+            told = estimate(learnt.brownout, way, likely.seconds - again, again)
             brownout, brownout_p95 = told.p50, told.p95
             basis += f", {told.moves} former moves"
-        if dark is not None:
-            told = dark.estimate(way, switch, 0.0)
+        if learnt.blackout is not None:
+            told = estimate(learnt.blackout, way, switch, 0.0)
             blackout, blackout_p95 = told.p50, told.p95
     return Prediction(
         brownout_seconds=brownout,

@@ -177,15 +177,15 @@ class _Loop:
         if limit < self.engine.page_bytes:
             return 0.0  # not one page may be dirty: nothing to count upon
         page = self.engine.page_bytes
-        noise = math.hypot(self.path.unsteady * limit, math.sqrt(mean * page), self.memory.luck)
+        noise = math.hypot(self.path.unsteady * limit, math.sqrt(mean * page))
         # Where in its last step the round stopped; but a page that is written all the time is dirty anyway.
         width = min(self.width, limit) * (1 - self.memory.again)
         always = _below(limit, mean, noise, width)
-        unsteady = self.memory.curve.unsteady
-        if not unsteady:
+        bursts, sweeps = self.memory.curve.unsteady * mean, self.memory.swing
+        if not bursts and not sweeps:
             return always
         # A lull lasts longer than the time between two looks: it is one chance for all looks within it.
-        lull = _below(limit, mean, math.hypot(noise, unsteady * mean), width)
+        lull = _below(limit, mean, math.hypot(noise, bursts, sweeps), width)
         return always + (1 - always) * lull * min(1.0, self.engine.check_seconds / LULL_SECONDS)
 
     def _at_stop(self) -> float:

@@ -6,8 +6,9 @@ import random
 
 import pytest
 
-from standfast.predict.calibrate import P95_FACTOR, Past, Way, calibrate, fit_transport
-from standfast.predict.fit import Line, Point, fit
+from standfast.model.learnt import Line
+from standfast.predict.calibrate import P95_FACTOR, Past, Way, calibrate, estimate, fit_transport
+from standfast.predict.fit import Point, fit
 
 FIXED = 0.8
 
@@ -49,9 +50,9 @@ def test_no_history_at_all_is_refused() -> None:
 def test_transports_share_nothing() -> None:
     slow = [Past(Way("block"), Point(10, 0, 100))]
     learnt = calibrate([*history(50), *slow], FIXED)
-    assert learnt.of("block") is not None
-    assert learnt.of("block") != learnt.of("tcp")
-    assert learnt.of("rdma") is None
+    assert learnt.get("block") is not None
+    assert learnt.get("block") != learnt.get("tcp")
+    assert learnt.get("rdma") is None
 
 
 def test_a_vm_that_always_takes_longer_is_expected_to_take_longer_and_others_are_not() -> None:
@@ -60,8 +61,8 @@ def test_a_vm_that_always_takes_longer_is_expected_to_take_longer_and_others_are
     moves += [Past(special, Point(20, 2, 2 * (4 + 26 + 2)))] * 4
     found = fit_transport(moves, FIXED)
     expected = found.line.at(20, 2)
-    assert found.estimate(special, 20, 2).p50 > 1.5 * expected
-    assert found.estimate(Way("tcp", "a", "b", "new"), 20, 2).p50 == pytest.approx(expected, rel=0.02)
+    assert estimate(found, special, 20, 2).p50 > 1.5 * expected
+    assert estimate(found, Way("tcp", "a", "b", "new"), 20, 2).p50 == pytest.approx(expected, rel=0.02)
 
 
 def test_a_pair_seen_once_hardly_counts() -> None:
@@ -70,7 +71,7 @@ def test_a_pair_seen_once_hardly_counts() -> None:
     odd = Way("tcp", "a", "far", "one")
     moves.append(Past(odd, Point(20, 0, 60.0)))
     found = fit_transport(moves, FIXED)
-    assert found.estimate(odd, 20, 0).p50 < 45
+    assert estimate(found, odd, 20, 0).p50 < 45
 
 
 @pytest.mark.parametrize("noise", [0.02, 0.1, 0.3])
@@ -79,7 +80,7 @@ def test_nineteen_of_twenty_later_moves_stay_within_p95(noise: float) -> None:
     later = history(2000, noise=noise, seed=2)
     within = 0
     for past in later:
-        told = found.estimate(Way("tcp", "c", "d", "new"), past.point.once, past.point.again)
+        told = estimate(found, Way("tcp", "c", "d", "new"), past.point.once, past.point.again)
         within += past.point.seconds <= told.p95
     assert 0.92 <= within / len(later) <= 0.98
 

@@ -8,9 +8,10 @@ import pytest
 
 from standfast.model.cluster import Host, Vm, VmState
 from standfast.model.ids import HostId, VmId
+from standfast.model.learnt import Learnt
 from standfast.model.memory import DirtyPoint, MemoryUse
 from standfast.model.units import GIB, MIB
-from standfast.predict.calibrate import Calibration, Past, Way, calibrate
+from standfast.predict.calibrate import Past, Way, calibrate
 from standfast.predict.dirty import steady
 from standfast.predict.fit import Point
 from standfast.predict.precopy import (
@@ -18,7 +19,6 @@ from standfast.predict.precopy import (
     DOWNTIME_LIMIT_SECONDS,
     SETUP_SECONDS,
     SWITCHOVER_SECONDS,
-    Learnt,
     dirty_rate,
     goodput_bytes_per_second,
     predict_move,
@@ -150,7 +150,7 @@ def test_former_moves_take_the_place_of_the_models_own_constants() -> None:
     first = predict_move(vm(), host(), host())
     point = Point(first.once_seconds, first.again_seconds, 2 * first.brownout_seconds)
     past = [Past(Way(), point)] * 3
-    learnt = Learnt(calibrate(past, SETUP_SECONDS), Calibration())
+    learnt = Learnt(brownout=calibrate(past, SETUP_SECONDS)[""])
     second = predict_move(vm(), host(), host(), learnt=learnt)
     assert second.brownout_seconds == pytest.approx(2 * first.brownout_seconds, rel=0.01)
     assert second.blackout_seconds == first.blackout_seconds
