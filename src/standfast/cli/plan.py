@@ -78,6 +78,9 @@ def plan(
 
 def _look(session: Session, cluster: str | None, from_file: Path | None) -> tuple[Snapshot, Policy]:
     """A cluster or a file of one, and the policy to plan with."""
+    from dataclasses import replace
+
+    from standfast.cli.history import learnt_of
     from standfast.cli.looking import look, warnings
     from standfast.codec import read_file
     from standfast.model.cluster import Snapshot
@@ -100,7 +103,7 @@ def _look(session: Session, cluster: str | None, from_file: Path | None) -> tupl
     snapshot = look(session.outside(chosen), chosen, scan=True, refresh=True)
     for error in warnings(chosen, snapshot):
         say(f"Warning: {error}")
-    return snapshot, chosen.policy
+    return replace(snapshot, learnt=learnt_of(session, chosen.name)), chosen.policy
 
 
 def _next(made: Plan, out: Path, digest: str) -> str:

@@ -30,6 +30,9 @@ def save(session: Session, file: Path, cluster: str | None) -> None:
 
     It holds names of hosts, VMs, disks, networks and packages, and no secrets.
     """
+    from dataclasses import replace
+
+    from standfast.cli.history import learnt_of
     from standfast.cli.looking import look, warnings
     from standfast.codec import write_file
     from standfast.files import check_writable
@@ -37,6 +40,7 @@ def save(session: Session, file: Path, cluster: str | None) -> None:
     check_writable(file, "snapshot file")
     chosen = session.cluster(cluster)
     taken = look(session.outside(chosen), chosen, scan=True, refresh=False, strict=False)
+    taken = replace(taken, learnt=learnt_of(session, chosen.name))
     for error in warnings(chosen, taken):
         say(f"Warning: {error}")
     digest = write_file(file, "snapshot", taken)

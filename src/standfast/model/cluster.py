@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from standfast.model.hostwork import HostFacts, UpdateState
 from standfast.model.ids import HostId, VmId
+from standfast.model.learnt import Learnt
 from standfast.model.memory import MemoryUse
 from standfast.model.moves import Flight
 
@@ -142,6 +143,8 @@ class Snapshot:
     hosts: tuple[Host, ...]
     vms: tuple[Vm, ...]
     rules: Rules = field(default_factory=Rules)
+    learnt: Learnt | None = None
+    """What former moves of this cluster taught of the next ones."""
 
     def host(self, host: HostId) -> Host:
         """The host of that UUID; KeyError if the cluster has none."""

@@ -47,6 +47,8 @@ class Prediction:
     converges: bool = True
     sure: bool = True
     """Whether it would converge as well if memory were dirtied faster and the link slower, as p95 has it."""
+    slowed: float = 0.0
+    """Share of its time that auto-converge will have taken from the guest by the end."""
     basis: str = ""
     """What it rests on, for a reader: `3 dirty-rate windows, 41 former moves` …"""
     once_seconds: float = 0.0

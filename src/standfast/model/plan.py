@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from standfast.model.ids import HostId, VmId
+from standfast.model.learnt import Learnt
 from standfast.model.moves import Prediction, Purpose
 from standfast.model.policy import Policy
 from standfast.model.reasons import Reason
@@ -131,6 +132,8 @@ class Plan:
     kind: PlanKind = PlanKind.PATCH
     finish_by: float | None = None
     """Unix seconds: no host starts whose predicted end (p95) is later."""
+    learnt: Learnt | None = None
+    """What former moves taught; the run predicts with it as the plan did."""
 
     @property
     def steps(self) -> tuple[HostStep, ...]:

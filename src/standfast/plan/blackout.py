@@ -38,7 +38,8 @@ class Darkness:
         if target is None:
             return None
         budget = budget_seconds(vm, self._policy)
-        predicted = predict_move(replace(vm, blackout_budget_seconds=budget), source, target)
+        told = replace(vm, blackout_budget_seconds=budget)
+        predicted = predict_move(told, source, target, learnt=self._board.learnt)
         if predicted.converges and predicted.blackout_seconds <= budget:
             return None
         words = f"{vm.name} writes memory too fast to be moved within its black-out budget of {span(budget)}."
@@ -48,10 +49,13 @@ class Darkness:
         return Reason(Code.VM_BLACKOUT, words, mend, host=vm.host, vm=vm.id)
 
     def warning(self, vm: Vm, predicted: Prediction) -> Reason | None:
-        """What is to be said of a move that is planned: it may not keep to its budget."""
+        """What is to be said of a move that is planned: it may not keep to its budget, or slows the VM."""
         budget = budget_seconds(vm, self._policy)
         if predicted.converges and predicted.blackout_p95_seconds <= budget:
-            return None
+            if not predicted.slowed:
+                return None
+            words = f"{vm.name} will be slowed down by up to {predicted.slowed:.0%} to be moved."
+            return Reason(Code.VM_BLACKOUT, words, "Plan when it is quieter.", host=vm.host, vm=vm.id)
         words = f"{vm.name} may be dark for longer than its black-out budget of {span(budget)}."
         return Reason(Code.VM_BLACKOUT, words, "Plan when it is quieter.", host=vm.host, vm=vm.id)
 

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from standfast.model.cluster import AntiAffinity, Host, Rules, Snapshot, Vm, VmState
 from standfast.model.ids import HostId, VmId
+from standfast.model.learnt import Learnt
 from standfast.plan.compat import compatible
 
 Cluster: TypeAlias = "Snapshot | Board"
@@ -21,9 +22,13 @@ Cluster: TypeAlias = "Snapshot | Board"
 class Board:
     """Active VMs, where each is and is bound for, and the memory that each host holds for them."""
 
-    def __init__(self, hosts: Iterable[Host], vms: Iterable[Vm], rules: Rules) -> None:
+    def __init__(
+        self, hosts: Iterable[Host], vms: Iterable[Vm], rules: Rules, learnt: Learnt | None = None
+    ) -> None:
         self.hosts: dict[HostId, Host] = {host.id: host for host in hosts}
         self.rules = rules
+        self.learnt = learnt
+        """What former moves taught, for predictions."""
         self.vms: dict[VmId, Vm] = {}
         self.where: dict[VmId, HostId] = {}
         self.flights: dict[VmId, HostId | None] = {}
@@ -47,11 +52,13 @@ class Board:
     @classmethod
     def of(cls, cluster: Cluster) -> Board:
         """The board itself, or a new one of the snapshot."""
-        return cluster if isinstance(cluster, Board) else cls(cluster.hosts, cluster.vms, cluster.rules)
+        if isinstance(cluster, Board):
+            return cluster
+        return cls(cluster.hosts, cluster.vms, cluster.rules, cluster.learnt)
 
     def copy(self) -> Board:
         """An independent board in the same state."""
-        twin = Board(self.hosts.values(), (), self.rules)
+        twin = Board(self.hosts.values(), (), self.rules, self.learnt)
         twin.vms, twin.where, twin.flights = dict(self.vms), dict(self.where), dict(self.flights)
         twin.residents = {host: dict(inside) for host, inside in self.residents.items()}
         twin.incoming = {host: dict(inside) for host, inside in self.incoming.items()}

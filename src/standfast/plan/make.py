@@ -76,6 +76,7 @@ def make_plan(
         predicted_seconds=seconds,
         predicted_p95_seconds=seconds_p95,
         policy=policy,
+        learnt=snapshot.learnt,
     )
 
 
@@ -166,7 +167,14 @@ class _Work:
 
     def _move(self, vm: VmId, source: HostId, target: HostId, purpose: Purpose) -> PlannedMove:
         about = self.board.vms[vm]
-        predicted: Prediction = predict_move(about, self.board.hosts[source], self.board.hosts[target])
+        hosts = self.board.hosts
+        predicted: Prediction = predict_move(
+            about,
+            hosts[source],
+            hosts[target],
+            auto_converge=self.policy.auto_converge,
+            learnt=self.board.learnt,
+        )
         return PlannedMove(vm, about.name, source, target, purpose, predicted)
 
     def _drain_ends(self, moves: Sequence[PlannedMove], *, p95: bool) -> dict[HostId, float]:

@@ -163,6 +163,7 @@ def predict_move(
         wire_bytes=round(likely.sent_bytes + likely.left_bytes + guest.state_bytes),
         converges=likely.converges,
         sure=likely.converges and wary.converges,
+        slowed=likely.throttle,
         basis=basis,
         once_seconds=likely.seconds - again,
         again_seconds=again,

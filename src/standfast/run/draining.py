@@ -168,7 +168,13 @@ def new_move(
 ) -> MoveRow:
     """The row of one attempt, with its prediction and the deadline that follows from it."""
     policy = view.policy
-    predicted = predict_move(vm, snapshot.host(vm.host), snapshot.host(target))
+    predicted = predict_move(
+        vm,
+        snapshot.host(vm.host),
+        snapshot.host(target),
+        auto_converge=policy.auto_converge,
+        learnt=view.run.plan.learnt,
+    )
     expected = policy.move_timeout_factor * predicted.brownout_p95_seconds
     allowed = max(policy.move_timeout_floor_seconds, expected)
     number = len(view.run.moves) + ahead + 1

@@ -9,7 +9,17 @@ from sqlalchemy import Connection, func, select
 from standfast.model.errors import RefusedError
 from standfast.model.ids import RunId
 from standfast.model.plan import Plan
-from standfast.model.run import CommandRow, EventRow, HostRow, JournalRow, MoveRow, Phase, Run, RunState
+from standfast.model.run import (
+    CommandRow,
+    EventRow,
+    HostRow,
+    JournalRow,
+    MoveRow,
+    MoveState,
+    Phase,
+    Run,
+    RunState,
+)
 from standfast.store import rows, schema
 
 
@@ -158,6 +168,16 @@ def _commands(connection: Connection, run: RunId) -> tuple[CommandRow, ...]:
     query = select(table).where(table.c.run == run, table.c.handled_at.is_(None)).order_by(table.c.id)
     found = (rows.command_row(run, row) for row in connection.execute(query))
     return tuple(row for row in found if row is not None)
+
+
+def past_moves(connection: Connection, cluster: str | None, most: int) -> tuple[MoveRow, ...]:
+    """The last finished moves that were measured, of one cluster or of all, oldest first."""
+    table = schema.move.c
+    query = select(*rows.MOVE_COLUMNS).where(table.state == MoveState.DONE.value, table.record.is_not(None))
+    if cluster is not None:
+        query = query.where(table.cluster == cluster)
+    found = connection.execute(query.order_by(table.started_at.desc(), table.id.desc()).limit(most)).all()
+    return tuple(rows.move_row(*row) for row in reversed(found))
 
 
 def run_unknown(run: str) -> RefusedError:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from standfast.model.errors import RefusedError
 from standfast.model.ids import RunId
 from standfast.model.plan import Plan
-from standfast.model.run import EventRow, Run, Verb
+from standfast.model.run import EventRow, MoveRow, Run, Verb
 from standfast.store import apply, audit, queries, rows, schema, telling
 from standfast.store import lease as leases
 from standfast.store.audit import Chain
@@ -76,6 +76,11 @@ class Store:
         """Runs that have not ended, oldest first."""
         with self._database.reading() as connection:
             return queries.active(connection)
+
+    def past_moves(self, cluster: str | None = None, most: int = 1000) -> tuple[MoveRow, ...]:
+        """The last finished moves that were measured, of one cluster or of all, oldest first."""
+        with self._database.reading() as connection:
+            return queries.past_moves(connection, cluster, most)
 
     def events(self, run: RunId, after: int = 0) -> tuple[EventRow, ...]:
         """The run's events with an id above `after`, in order; none if there is no such run."""
