@@ -134,7 +134,7 @@ def draw_guest(rng: np.random.Generator, count: int, link: float) -> tuple[pages
         size = max(64, int(_between(rng, 0.02, 0.6) * count))
         first = int(rng.integers(0, count - size))
         zero[first : first + size] = False
-        kind = str(rng.choice(["uniform", "zipf", "sweep", "bursts"], p=[0.45, 0.3, 0.17, 0.08]))
+        kind = str(rng.choice(["uniform", "zipf", "sweep", "bursts"], p=[0.45, 0.3, 0.2, 0.05]))
         writers.append(_writer(rng, kind, first, size, float(writes * share)))
         words.append(kind)
     return pages.Guest(count, zero, writers, state_bytes=STATE_BYTES), "+".join(sorted(words))
