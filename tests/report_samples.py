@@ -174,7 +174,7 @@ def measured(number: int, dark: float | None = None) -> MoveRecord:
 
 
 def good() -> tuple[Run, tuple[EventRow, ...]]:
-    """Three hosts patched; a move tried twice, and a pause. One host had nothing to do."""
+    """Three hosts patched; a move tried twice, a VM off with consent, a pause. A fourth was compliant."""
     story = Story()
     at = 5.0
     for name, vms, to in (("kvm1", ("db1",), "kvm2"), ("kvm2", ("db1", "web1"), "kvm1")):
@@ -182,6 +182,9 @@ def good() -> tuple[Run, tuple[EventRow, ...]]:
             story.move(at + 6.0 + 8 * number, vm, (name, to))
         story.borrow(at + 3, name, "cordon", name, at + 141, cordoned=False)
         at = story.turn(name, at)
+    consent = {"vm": "hsm1", "running": True, "consent_by": "carol", "consent_at": BEGAN_AT - 9}
+    story.borrow(at - 100.0, "kvm2", "off", "id-hsm1", at - 20.0, **consent)
+    story.borrow(at - 140.0, "kvm2", "silence", "alertmanager", at - 2.0, silenced=False, lease_seconds=300.0)
     story.says(at - 70.0, "bob", "pause", "paused: nothing new starts, moves and host work under way go on")
     story.says(at - 40.0, "bob", "resume", "resumed")
     story.move(

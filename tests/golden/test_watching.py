@@ -39,8 +39,8 @@ def under_way(place: Place) -> Iterator[Place]:
 class Terminal:
     """`standfast run watch` on a terminal of its own."""
 
-    def __init__(self, place: Place, *words: str, columns: int = 80, lines: int = 24) -> None:
-        own = {"STANDFAST_CONFIG": str(place.path / "standfast.yaml"), "TERM": "xterm-256color"}
+    def __init__(self, place: Place, *words: str, columns: int, lines: int, kind: str) -> None:
+        own = {"STANDFAST_CONFIG": str(place.path / "standfast.yaml"), "TERM": kind}
         own |= {"STANDFAST_STATE_DIR": str(place.path / "state"), "LC_ALL": "C.UTF-8"}
         env = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES")} | own
         self.pid, self.descriptor = pty.fork()
@@ -90,8 +90,10 @@ class Terminal:
 
 
 @contextlib.contextmanager
-def terminal(place: Place, *words: str, columns: int = 80, lines: int = 24) -> Iterator[Terminal]:
-    made = Terminal(place, *words, columns=columns, lines=lines)
+def terminal(
+    place: Place, *words: str, columns: int = 80, lines: int = 24, kind: str = "xterm-256color"
+) -> Iterator[Terminal]:
+    made = Terminal(place, *words, columns=columns, lines=lines, kind=kind)
     try:
         yield made
     finally:
@@ -112,6 +114,26 @@ def test_a_key_leaves_the_screen_and_the_run_goes_on(under_way: Place, key: str)
         assert "\x1b[?1049l" in left, "the terminal was not given back"
         assert screen.ended() == 130
     assert under_way.run("run", "list").out.count("running") == 1
+
+
+def test_ctrl_z_gives_the_terminal_back_and_takes_it_again(under_way: Place) -> None:
+    with terminal(under_way, "run", "watch") as screen:
+        screen.until("q: leave, the run goes on")
+        screen.press("\x1a")
+        screen.until("\x1b[?1049l")
+        assert os.WIFSTOPPED(os.waitpid(screen.pid, os.WUNTRACED)[1])
+        assert termios.tcgetattr(screen.descriptor)[3] & termios.ICANON, "keys are still read one by one"
+        os.kill(screen.pid, signal.SIGCONT)
+        screen.until("\x1b[?1049h")
+        screen.until("q: leave, the run goes on")
+        screen.press("q")
+        assert screen.ended() == 130
+
+
+def test_a_terminal_that_can_only_print_gets_lines(under_way: Place) -> None:
+    with terminal(under_way, "run", "watch", kind="dumb") as screen:
+        shown = screen.until("alice: Run of 3 hosts")
+        assert "\x1b" not in shown
 
 
 def test_the_screen_follows_the_terminals_size(under_way: Place) -> None:

@@ -7,15 +7,14 @@ import re
 from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
-from rich.text import Text
 
 from standfast.cli import frame, screen
 from standfast.cli.screen import Seen
 from standfast.files import write_whole
 
-COLUMNS = 118
-EVENTS = 16
-"""How many of the last events a file shows above the screen."""
+COLUMNS = 100
+LINES = 26
+"""Size of the screen in a file: what `run watch` shows on a terminal of that size."""
 
 
 def picture(seen: Seen, width: int = COLUMNS) -> RenderableType:
@@ -25,12 +24,8 @@ def picture(seen: Seen, width: int = COLUMNS) -> RenderableType:
 
 def write_svg(path: Path, seen: Seen) -> None:
     """The last events and the screen as an SVG with nothing from outside in it. Raises StandfastError."""
-    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
-    names = screen.host_names(seen.run)
-    for event in list(seen.events)[-EVENTS:]:
-        console.print(Text(screen.event_line(event, names)), no_wrap=True, overflow="ellipsis")
-    console.print()
-    console.print(picture(seen))
+    console = Console(record=True, width=COLUMNS, height=LINES, file=io.StringIO(), force_terminal=True)
+    console.print(Group(*frame.frame(seen, COLUMNS, LINES)))
     drawn = console.export_svg(title=f"standfast run watch {screen.short(seen.run.id)}")
     # rich names fonts on the web; a reader's own monospace font does as well and asks nobody.
     alone = re.sub(r"@font-face\s*\{[^}]*\}", "", drawn)

@@ -9,6 +9,7 @@ import click
 
 from standfast.cli.out import say, show, show_json
 from standfast.cli.session import Session, verb
+from standfast.files import write_whole
 from standfast.model.errors import UsageError
 
 if TYPE_CHECKING:
@@ -68,27 +69,32 @@ def _show_table(name: str, run: Run, events: Sequence[EventRow]) -> None:
 def _write_page(path: Path, run: Run, events: Sequence[EventRow]) -> Path:
     from standfast.report.html import report_html
 
-    return _write(path, report_html(run, events))
+    write_whole(path, report_html(run, events), "report")
+    return path
 
 
 def _write_tables(directory: Path, run: Run, events: Sequence[EventRow]) -> list[Path]:
+    """In a directory that is made for them. Raises StandfastError."""
     from standfast.report.tables import csv_tables
 
-    return [_write(directory / f"{name}.csv", text) for name, text in csv_tables(run, events).items()]
+    _make(directory)
+    tables = {directory / f"{name}.csv": text for name, text in csv_tables(run, events).items()}
+    for path, text in tables.items():
+        write_whole(path, text, "table")
+    return list(tables)
 
 
-def _write(path: Path, text: str) -> Path:
-    """The file whole or not at all, in a directory that is made for it. Raises UsageError."""
-    part = path.with_name(path.name + ".part")
+def _make(directory: Path) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8", newline="")
-        part.replace(path)
+        directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        part.unlink(missing_ok=True)
-        why = error.strerror or str(error)
-        raise UsageError("file_unwritable", "can't write the report", where=str(path), why=why) from error
-    return path
+        raise UsageError(
+            "output_unusable",
+            "the tables can't be written there",
+            where=str(directory),
+            why=error.strerror or str(error),
+            do="Name another directory with --csv.",
+        ) from error
 
 
 @verb(name="compare")

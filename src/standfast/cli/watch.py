@@ -173,7 +173,8 @@ def _ndjson(seen: Seen, new: list[EventRow]) -> None:
 
 
 def style_of(session: Session, output: str | None) -> str:
-    """How to watch: as asked, else live where somebody looks, else lines."""
+    """How to watch: as asked, else live where somebody looks at more than a printer, else lines."""
     if output == "ndjson":
         return "ndjson"
-    return "live" if sys.stderr.isatty() and sys.stdout.isatty() and not session.json else "lines"
+    draws = session.env.get("TERM", "") not in ("", "dumb", "unknown")
+    return "live" if draws and sys.stderr.isatty() and sys.stdout.isatty() and not session.json else "lines"

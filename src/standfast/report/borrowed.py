@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from standfast.model.run import JournalRow
@@ -33,13 +33,21 @@ def _words(entry: JournalRow, host: str) -> tuple[str, str]:
         vm = entry.before.get("vm", entry.name)
         return f"autostart of {vm}", f"{vm} does not start by itself when its host boots"
     if entry.kind == "silence":
-        return f"silence {entry.name} for {host}", f"alerts of {host} may be silenced by {entry.name}"
+        return f"silence of {host} in {entry.name}", f"{entry.name} may still be silent about {host}"
+    if entry.kind in ("shutdown", "off"):
+        vm = entry.before.get("vm", entry.name)
+        still = "was asked to shut down" if entry.kind == "shutdown" else "is off, and was not started again"
+        return f"{'shutdown' if entry.kind == 'shutdown' else 'time off'} of {vm}", f"{vm} {still}"
     return f"{entry.kind} {entry.name} of {host}", f"{entry.kind} {entry.name} of {host} is not as it was"
+
+
+_NO_SETTINGS = frozenset({"vm", "lease_seconds", "consent_by", "consent_at", "asked_at"})
+"""Kept with what was borrowed, and nothing that anybody would put back."""
 
 
 def was(before: Mapping[str, Any]) -> str:
     """`cordoned: no`, `autostart: yes`: the settings as they were, nothing where none is on record."""
-    told = {key: value for key, value in before.items() if key != "vm"}
+    told = {key: value for key, value in before.items() if key not in _NO_SETTINGS}
     return ", ".join(f"{key.replace('_', ' ')}: {_value(value)}" for key, value in told.items())
 
 
@@ -53,3 +61,22 @@ def _value(value: Any) -> str:
     if isinstance(value, Mapping):
         return "; ".join(f"{key} {_value(inner)}" for key, inner in value.items())
     return str(value)
+
+
+def times_off(journal: Sequence[JournalRow], names: Mapping[str, str], until: float) -> list[dict[str, Any]]:
+    """`[{"vm", "host", "off_at", "back_at", "seconds", "consent_by"}]`: VMs that were shut down with consent.
+
+    `back_at` is None for one that is still off, whose seconds are up to `until`.
+    """
+    return [
+        {
+            "vm": str(entry.before.get("vm", entry.name)),
+            "host": names.get(str(entry.host), str(entry.host)),
+            "off_at": entry.taken_at,
+            "back_at": entry.given_back_at,
+            "seconds": round((entry.given_back_at or until) - entry.taken_at, 3),
+            "consent_by": entry.before.get("consent_by"),
+        }
+        for entry in journal
+        if entry.kind == "off"
+    ]

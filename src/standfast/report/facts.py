@@ -7,7 +7,7 @@ from typing import Any
 
 from standfast.model.hostwork import UpdateState
 from standfast.model.run import EventRow, HostRow, Run
-from standfast.report.borrowed import borrowed
+from standfast.report.borrowed import borrowed, times_off
 from standfast.report.flights import move_dicts, totals
 from standfast.report.story import summary, title
 from standfast.report.trouble import trouble, waits
@@ -25,6 +25,7 @@ def report_dict(run: Run, events: Sequence[EventRow]) -> dict[str, Any]:
         "run": str(run.id),
         "cluster": run.cluster,
         "platform": run.plan.platform,
+        "kind": str(run.plan.kind),
         "state": str(run.state),
         "reason": None if run.reason is None else str(run.reason),
         "approved_by": run.approved_by,
@@ -43,6 +44,7 @@ def report_dict(run: Run, events: Sequence[EventRow]) -> dict[str, Any]:
         ],
         "moves": moves,
         "totals": totals(moves),
+        "off": times_off(run.journal, names, until),
         "trouble": trouble(events, names),
         "waits": waits(rows, turns, moves),
         "given_back": [borrowed(entry, names) for entry in run.journal if entry.given_back_at is not None],

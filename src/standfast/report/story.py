@@ -17,7 +17,7 @@ def title(report: dict[str, Any]) -> str:
 
 def summary(report: dict[str, Any]) -> str:
     """Time, moves and black-outs, and whether all is as before: whole sentences."""
-    return " ".join(part for part in (_took(report), moved(report), kept(report)) if part)
+    return " ".join(part for part in (_took(report), moved(report), off(report), kept(report)) if part)
 
 
 def count(number: int, word: str, many: str = "") -> str:
@@ -39,6 +39,8 @@ def _completed(report: dict[str, Any]) -> str:
         if len(hosts) == 1
         else f"All {len(hosts)} hosts of {cluster} are"
     )
+    if report["kind"] == "evacuate":
+        return f"{whom} evacuated"
     if not patched and not rebooted:
         return f"{whom} compliant: nothing was to be done"
     if len(patched) < len(hosts):
@@ -153,6 +155,16 @@ def _dark(totals: dict[str, Any], moves: Sequence[dict[str, Any]]) -> str:
         text += f", and {count(over, 'move was', 'moves were')} over budget"
     missing = totals["moves"] - len(measured)
     return text + (f" ({count(missing, 'move')} not measured)" if missing else "")
+
+
+def off(report: dict[str, Any]) -> str:
+    """VMs that were shut down because somebody consented to it; nothing where none was."""
+    times = report["off"]
+    if not times:
+        return ""
+    longest = max(times, key=lambda each: float(each["seconds"]))
+    vms = count(len({each["vm"] for each in times}), "VM was", "VMs were")
+    return f"{vms} shut down with consent, {longest['vm']} for {span(longest['seconds'])}."
 
 
 def kept(report: dict[str, Any]) -> str:

@@ -9,7 +9,14 @@ from standfast.model.run import EventRow, HostRow, Phase
 
 TROUBLES = frozenset(
     {
-        *("move_failed", "move_cancelled", "call_failed"),
+        *(
+            "move_failed",
+            "move_cancelled",
+            "call_failed",
+            "silence_failing",
+            "vm_ran_on",
+            "host_not_returned",
+        ),
         *("host_held", "run_held", "host_silent", "unwell", "rebooted_again", "run_state_kept"),
     }
 )

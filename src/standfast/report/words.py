@@ -10,7 +10,7 @@ from standfast.model.run import EventRow, Run
 from standfast.model.units import size, span
 from standfast.report.facts import report_dict
 from standfast.report.plain import cell, table
-from standfast.report.story import kept, moved, predicted
+from standfast.report.story import kept, moved, off, predicted
 from standfast.report.updates import updates
 
 
@@ -22,6 +22,7 @@ def report_text(run: Run, events: Sequence[EventRow]) -> str:
     parts += _section("Time in each phase", _phases(report["hosts"]))
     parts += _section("Versions", _versions(report["hosts"]))
     parts += _section("Moves", _moves(report["moves"]))
+    parts += _section("Shut down with consent", _off(report["off"]))
     parts += _section("Waits", _waits(report["waits"]))
     parts += _section("Failures, retries and holds", [_troubled(each) for each in report["trouble"]])
     parts += _section("Said by operators", [_said(each) for each in report["commands"]])
@@ -40,7 +41,7 @@ def _head(report: dict[str, Any]) -> list[str]:
         f"Run {report['run']} on cluster {report['cluster']}: {report['state']}{took} "
         f"(predicted {predicted(report)}).",
         f"{report['title']}.",
-        f"{moved(report)} {kept(report)}",
+        " ".join(part for part in (moved(report), off(report), kept(report)) if part),
     ]
     if report["reason"]:
         lines.append(f"Why: {report['reason']}")
@@ -144,6 +145,21 @@ def _evidence(moves: Sequence[dict[str, Any]]) -> list[str]:
         if sources
         else []
     )
+
+
+def _off(times: Sequence[dict[str, Any]]) -> list[str]:
+    rows = [
+        (
+            each["vm"],
+            each["host"],
+            clock(each["off_at"]),
+            "STILL OFF" if each["back_at"] is None else clock(each["back_at"]),
+            span(each["seconds"]),
+            each["consent_by"] or "-",
+        )
+        for each in times
+    ]
+    return table(("VM", "HOST", "OFF", "RUNS AGAIN", "FOR", "CONSENT OF"), rows).split("\n") if rows else []
 
 
 def _waits(waits: Sequence[dict[str, Any]]) -> list[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from standfast.model.hostwork import PendingUpdate, UpdateState
 from standfast.model.ids import HostId, MoveId, RunId, VmId
 from standfast.model.moves import MoveRecord, Prediction, Purpose
@@ -179,6 +181,54 @@ def test_operators_are_named_with_what_they_said() -> None:
     assert report_dict(run(), EVENTS)["commands"] == [
         {"at": 160.0, "actor": "bob", "verb": "pause", "text": "paused"}
     ]
+
+
+@pytest.mark.parametrize(
+    ("state", "hosts", "title"),
+    [
+        ("completed", (DONE,), "kvm1 of lab is patched and rebooted"),
+        ("completed", (), "The VMs of lab are spread; no host needed anything"),
+        ("running", (DONE, HELD), "Under way: 1 of 2 hosts of lab is done"),
+        ("cancelling", (DONE, HELD), "Being cancelled: 1 of 2 hosts of lab is done"),
+        ("cancelled", (HELD,), "Cancelled: none of 1 host of lab is done"),
+        ("paused", (DONE, HELD), "Paused by bob: 1 of 2 hosts of lab is done"),
+        ("held", (DONE, HELD), "kvm2 waits for an operator; 1 of 2 hosts of lab is done"),
+        ("held", (DONE,), "The run waits for an operator; 1 of 1 host of lab is done"),
+        ("degraded", (DONE, replace(HELD, phase="failed")), "1 of 2 hosts of lab is done; kvm2 failed"),
+        ("abandoned", (DONE, HELD), "Abandoned: 1 of 2 hosts of lab is done, 1 thing is still changed"),
+    ],
+)
+def test_the_title_says_what_became_of_it(state: str, hosts: tuple[HostRow, ...], title: str) -> None:
+    of = replace(run(hosts=hosts), state=RunState(state))
+    assert report_dict(of, EVENTS)["title"] == title
+
+
+def test_of_many_hosts_that_are_not_done_a_few_are_named() -> None:
+    rows = tuple(replace(HELD, host=HostId(f"h{n}"), name=f"kvm{n}", phase="skipped") for n in range(6))
+    of = replace(run(hosts=rows), state=RunState.DEGRADED)
+    assert report_dict(of, EVENTS)["title"] == (
+        "none of 6 hosts of lab is done; kvm0 was skipped, kvm1 was skipped, kvm2 was skipped and 3 more"
+    )
+
+
+def test_vms_that_were_off_with_consent_are_told_apart_from_moves() -> None:
+    before = {"vm": "hsm", "running": True, "consent_by": "carol", "consent_at": 1.0}
+    back = JournalRow(1, RUN, H1, "off", "v9", before, 150.0, 170.0)
+    told = report_dict(run(journal=(back,)), EVENTS)
+    assert told["off"] == [
+        {
+            "vm": "hsm",
+            "host": "kvm1",
+            "off_at": 150.0,
+            "back_at": 170.0,
+            "seconds": 20.0,
+            "consent_by": "carol",
+        }
+    ]
+    assert "1 VM was shut down with consent, hsm for 20 s." in told["summary"]
+    still = report_text(run(journal=(replace(back, given_back_at=None),)), EVENTS)
+    assert "  hsm is off, and was not started again (before the run: running: yes)" in still
+    assert "STILL OFF" in still
 
 
 def test_a_hold_that_an_operator_ends_is_counted_to_its_end_and_no_further() -> None:

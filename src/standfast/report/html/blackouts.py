@@ -30,16 +30,6 @@ class Dark:
     value: str
     told: str
 
-    @property
-    def value_x(self) -> float:
-        """Beside the bar, clear of the prediction."""
-        return self.measured if self.inside else max(self.measured, self.predicted_to)
-
-    @property
-    def inside(self) -> bool:
-        """Whether the value stands in the bar, because there is no room behind it."""
-        return max(self.measured, self.predicted_to) > 82.0
-
 
 @dataclass(frozen=True, slots=True)
 class Blackouts:
