@@ -1,6 +1,7 @@
 """Writes the generated pages of the reference from the program itself: `./dev docs`, `--check` to compare.
 
-docs/reference/cli.md from the command line, docs/reference/config.md from the config's schema and the policy.
+docs/reference/cli.md from the command line, docs/reference/config.md from the config's schema and the policy,
+docs/reference/findings.md from the doctor's catalogue.
 """
 
 from __future__ import annotations
@@ -129,7 +130,31 @@ def _default(key: str, about: dict[str, Any], needed: set[str]) -> str:
     return f"`{str(default).lower()}`" if isinstance(default, bool) else f"`{default:g}`"
 
 
-PAGES = {"cli.md": cli_page, "config.md": config_page}
+# --- the doctor's findings ----------------------------------------------------------------------------------
+
+
+def findings_page() -> str:
+    """Every finding by its severity: its code and what it means."""
+    from standfast.doctor.findings import CATALOGUE, Severity
+
+    parts = [
+        HEAD
+        + "# Findings\n\nWhat `standfast doctor` can find, and what a plan refuses or a host is held for "
+        "under the same code. Codes are\nonly ever added. `policy: {accepted_findings: [CODE, …]}` takes one "
+        "of a host as it is: it becomes a note, and no\nhost is held for it.\n",
+    ]
+    words = {
+        Severity.ERROR: "Errors: a plan is refused, or a host held (exit code 5; 6 for keys and rights)",
+        Severity.WARNING: "Warnings: may cost moves or time",
+        Severity.NOTE: "Notes",
+    }
+    for severity, title in words.items():
+        rows = [f"| `{code}` | {text} |" for code, (how, text) in CATALOGUE.items() if how is severity]
+        parts.append(f"## {title}\n\n| Code | Meaning |\n| --- | --- |\n" + "\n".join(rows) + "\n")
+    return "\n".join(parts)
+
+
+PAGES = {"cli.md": cli_page, "config.md": config_page, "findings.md": findings_page}
 
 
 def main(arguments: list[str]) -> int:

@@ -7,11 +7,12 @@ Calls are made from several threads, at most one at a time per host and kind.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from standfast.model.cluster import Snapshot
+from standfast.model.exam import Exam
 from standfast.model.hostwork import Health, HostFacts, Setting, UpdateState, WorkOrder
 from standfast.model.ids import HostId, RunId, VmId
 from standfast.model.moves import MoveOrder, MoveOutcome
@@ -134,6 +135,14 @@ class Silencer(Protocol):
         """Watched alerts that fire now and are not silenced, each as words."""
 
 
+class Examiner(Protocol):
+    """Closer questions to hosts before any work, which a snapshot does not answer. Changes nothing."""
+
+    def examine(self, hosts: Sequence[HostId], files: Sequence[str]) -> tuple[Exam, ...]:
+        """Each of these hosts, in order, with its ways to the other hosts of the cluster and with how it sees
+        `files`. One that does not answer is said to be silent. Takes seconds; bounded."""
+
+
 class Clock(Protocol):
     """Time, real or virtual."""
 
@@ -153,4 +162,5 @@ class Outside:
     work: HostWork
     clock: Clock
     names: Mapping[HostId, str]
+    examiner: Examiner
     silencers: tuple[Silencer, ...] = ()

@@ -154,7 +154,9 @@ class _Named:
 def _libvirt(cluster: ClusterConfig, known_ids: Mapping[str, HostId], clock: WallClock) -> Outside:
     from standfast.platforms.libvirt.fence import LibvirtFence
     from standfast.platforms.libvirt.platform import LibvirtPlatform
+    from standfast.platforms.libvirt.uri import peer_uri
     from standfast.updates.apt import AptWork
+    from standfast.updates.examiner import Peer, SshExaminer
 
     targets = ssh_targets(cluster)
     # A host that did not answer while the run was planned has no UUID on record, only a stand-in.
@@ -179,7 +181,16 @@ def _libvirt(cluster: ClusterConfig, known_ids: Mapping[str, HostId], clock: Wal
         ended=clock.wake,
     )
     work = AptWork(targets, name_of=name_of)
-    return Outside(_Named(platform, names), fence, work, clock, names)
+    peers = [
+        Peer(
+            host.name,
+            peer_uri(host.peer_uri or None, host.uri, host.migration_address),
+            host.migration_address,
+        )
+        for host in cluster.hosts
+    ]
+    examiner = SshExaminer(targets, peers, name_of=name_of)
+    return Outside(_Named(platform, names), fence, work, clock, names, examiner)
 
 
 def ssh_targets(cluster: ClusterConfig) -> dict[str, SshTarget]:

@@ -20,6 +20,7 @@ BROKEN_PIPE = 141
 VERBS = {
     "init": ("standfast.cli.init:init", "Write the config from the hosts' addresses."),
     "scan": ("standfast.cli.scan:scan", "Say what is pending on each host, and whether it needs a reboot."),
+    "doctor": ("standfast.cli.doctor:doctor", "Say what keeps hosts from work and VMs from moving."),
     "plan": ("standfast.cli.plan:plan", "Plan a run: order, moves, times, and what is refused and why."),
     "apply": ("standfast.cli.apply:apply", "Carry a plan out, and watch."),
     "run": ("standfast.cli.run:run", "List, watch, steer and report runs."),

@@ -25,6 +25,7 @@ from standfast.config.types import (
 )
 from standfast.model.errors import ConfigError
 from standfast.model.policy import Policy
+from standfast.model.reasons import Code
 
 
 def load(path: Path) -> Config:
@@ -126,11 +127,25 @@ def _cluster(document: Document, name: str, raw: RawCluster) -> ClusterConfig:
         ssh_config=base / Path(raw.ssh_config).expanduser() if raw.ssh_config else None,
         shared_paths=tuple(_absolute(document, here, index, raw) for index in range(len(raw.shared_paths))),
         rules=_rules(document, here, raw),
-        policy=Policy(**raw.policy.model_dump()),
+        policy=_policy(document, here, raw),
         simulated=_simulated(document, here, base, raw),
         silences=silencers(document, (*here, "silences"), raw.silences, addresses),
         origin=document.where(here),
     )
+
+
+def _policy(document: Document, here: text.Path, raw: RawCluster) -> Policy:
+    policy = Policy(**raw.policy.model_dump())
+    known = {str(code): code for code in Code if code.startswith(("host_", "way_", "unequal_"))}
+    for index, word in enumerate(policy.accepted_findings):
+        if word not in known:
+            raise ConfigError(
+                "config_value",
+                f"{word!r} is no finding about hosts that could be accepted",
+                where=document.where((*here, "policy", "accepted_findings", index)),
+                do=nearest(word, known, "There are"),
+            )
+    return policy
 
 
 def _simulated(document: Document, here: text.Path, base: Path, raw: RawCluster) -> SimConfig | None:

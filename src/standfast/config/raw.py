@@ -127,6 +127,7 @@ POLICY_WORDS = {
     "percent points)",
     "security_only": "only security updates make a host due; its turn then installs all that is pending",
     "always_reboot": "reboot also a host whose updates do not ask for it",
+    "accepted_findings": "codes of `standfast doctor` that are taken as they are: no host is held for them",
 }
 """One line for each field of `Policy`, for the schema and the reference."""
 

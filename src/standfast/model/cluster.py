@@ -42,6 +42,7 @@ class Disk:
     removable: bool = False
     read_only: bool = False
     target: str = ""
+    pool: str = ""  # the storage pool that its source names, which a target needs too
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,16 @@ class Vm:
 
 
 @dataclass(frozen=True, slots=True)
+class Pool:
+    """One storage pool that is active on a host. `shared`: its volumes come over a network."""
+
+    name: str
+    kind: str
+    path: str = ""
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class MoveLimits:
     """How many migrations a host takes part in at once, each way."""
 
@@ -91,8 +102,11 @@ class Host:
     unreachable_code: str = ""  # the code of the error behind it, e.g. `host_key_changed`
     cpu: Cpu | None = None
     hypervisor: str = ""
+    hypervisor_version: tuple[int, ...] = ()  # of QEMU: major, minor, micro
+    manager_version: tuple[int, ...] = ()  # of libvirt
     machine_types: frozenset[str] = frozenset()
     networks: frozenset[str] = frozenset()
+    pools: tuple[Pool, ...] = ()
     migration_address: str = ""
     migration_bits_per_second: int | None = None
     limits: MoveLimits = MoveLimits()
@@ -133,6 +147,16 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
+class Leftover:
+    """A shut-off definition of a VM that is active, or listed, on another host."""
+
+    vm: VmId
+    name: str
+    host: HostId
+    autostart: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The cluster at one instant. A file of it can be saved, replayed, planned against and tested."""
 
@@ -145,6 +169,7 @@ class Snapshot:
     rules: Rules = field(default_factory=Rules)
     learnt: Learnt | None = None
     """What former moves of this cluster taught of the next ones."""
+    leftovers: tuple[Leftover, ...] = ()
 
     def host(self, host: HostId) -> Host:
         """The host of that UUID; KeyError if the cluster has none."""

@@ -54,3 +54,5 @@ class Policy:
     security_only: bool = False
     always_reboot: bool = False
     """Reboot also a host whose updates do not ask for it."""
+    accepted_findings: tuple[str, ...] = ()
+    """Codes of the doctor's findings that are taken as they are."""

@@ -45,6 +45,46 @@ class Code(StrEnum):
     HOST_PACKAGES_BROKEN = "host_packages_broken"
     HOST_CORDONED_BY_OTHER = "host_cordoned_by_other"
     HOST_NO_TOOL = "host_no_tool"
+    HOST_KEY_UNKNOWN = "host_key_unknown"
+    HOST_KEY_CHANGED = "host_key_changed"
+    HOST_NO_ACCESS = "host_no_access"
+    HOST_NO_RIGHTS = "host_no_rights"
+    HOST_NO_GUARD = "host_no_guard"  # its own guard against a reboot with VMs can't be put there
+    HOST_HYPERVISOR_DOWN = "host_hypervisor_down"
+    HOST_CLOCK = "host_clock"
+    HOST_CLUSTER_MANAGER = "host_cluster_manager"  # Pacemaker and the like: starts VMs, fences hosts
+    HOST_CLUSTER_MANAGER_IDLE = "host_cluster_manager_idle"
+    HOST_BALANCER = "host_balancer"
+    HOST_AUTO_UPDATES = "host_auto_updates"
+    HOST_AUTO_REBOOT = "host_auto_reboot"
+    HOST_GUESTS_SUSPENDED = "host_guests_suspended"  # libvirt-guests at shutdown
+    HOST_GUESTS_STOPPED = "host_guests_stopped"
+    HOST_SHUTDOWN_SCHEDULED = "host_shutdown_scheduled"
+    HOST_PACKAGES_LOCKED = "host_packages_locked"
+    HOST_PACKAGES_HELD = "host_packages_held"
+    HOST_DISK_LOW = "host_disk_low"
+    HOST_UNITS_FAILED = "host_units_failed"
+    HOST_NO_KEEPALIVE = "host_no_keepalive"
+    HOST_MIGRATION_ADDRESS = "host_migration_address"
+    HOST_NO_MIGRATION_ADDRESS = "host_no_migration_address"
+    HOST_LACKS_DISKS = "host_lacks_disks"  # of VMs that could come
+    HOST_OTHER_DISKS = "host_other_disks"  # another file under a disk's path
+    HOST_NEW_HYPERVISOR = "host_new_hypervisor"  # its updates make the way back impossible
+    # From host to host.
+    WAY_CONTROL = "way_control"  # libvirt can't talk to libvirt
+    WAY_DATA = "way_data"  # the migration's ports do not let data through
+    WAY_STRANGER = "way_stranger"  # another machine answers
+    # Hosts compared.
+    UNEQUAL_POOLS = "unequal_pools"
+    UNEQUAL_NETWORKS = "unequal_networks"
+    UNEQUAL_CPUS = "unequal_cpus"
+    UNEQUAL_MACHINE_TYPES = "unequal_machine_types"
+    UNEQUAL_VERSIONS = "unequal_versions"
+    VM_BLACKOUT_RISK = "vm_blackout_risk"  # it may be dark for longer than its budget
+    # A VM, of which one definition would do.
+    VM_STARTS_TWICE = "vm_starts_twice"
+    VM_DEFINED_TWICE = "vm_defined_twice"
+    UNCHECKED = "unchecked"  # a check that could not be made is a finding
     # What happened during a run.
     STAGE_FAILED = "stage_failed"
     PATCH_FAILED = "patch_failed"

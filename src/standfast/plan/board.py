@@ -13,7 +13,7 @@ from typing import TypeAlias
 from standfast.model.cluster import AntiAffinity, Host, Rules, Snapshot, Vm, VmState
 from standfast.model.ids import HostId, VmId
 from standfast.model.learnt import Learnt
-from standfast.plan.compat import compatible
+from standfast.plan.compat import compatible, pools_of
 
 Cluster: TypeAlias = "Snapshot | Board"
 """What the functions of this room take: a snapshot, or a board on which moves were already tried."""
@@ -138,7 +138,7 @@ class Board:
     def able(self, vm: Vm) -> frozenset[HostId]:
         """Hosts that could ever run the VM: CPU, machine type and networks fit, and no pin forbids it."""
         pin = self.pins.get(vm.id)
-        key = (vm.cpu, vm.machine_type, vm.networks, pin)
+        key = (vm.cpu, vm.machine_type, vm.networks, pools_of(vm), pin)
         if key not in self._able:
             self._able[key] = frozenset(
                 host.id

@@ -1,4 +1,4 @@
-"""Whether a host could ever run a VM: CPU, machine type, networks. Nothing here changes while VMs move."""
+"""Whether a host could ever run a VM: CPU, machine type, networks, pools. All of it stays as VMs move."""
 
 from __future__ import annotations
 
@@ -33,6 +33,16 @@ def objections(vm: Vm, host: Host) -> Iterator[Reason]:
             host=host.id,
             vm=vm.id,
         )
+    absent = sorted(pools_of(vm) - {pool.name for pool in host.pools})
+    if absent:
+        yield Reason(
+            Code.TARGET_STORAGE,
+            f"{host.name} lacks storage {'pool' if len(absent) == 1 else 'pools'} {', '.join(absent)} of "
+            f"{vm.name}.",
+            f"Define and start {', '.join(absent)} on {host.name}.",
+            host=host.id,
+            vm=vm.id,
+        )
     missing = sorted(set(vm.networks) - host.networks)
     if missing:
         yield Reason(
@@ -43,6 +53,11 @@ def objections(vm: Vm, host: Host) -> Iterator[Reason]:
             host=host.id,
             vm=vm.id,
         )
+
+
+def pools_of(vm: Vm) -> frozenset[str]:
+    """Storage pools that the VM's disks name: a target looks its volumes up in pools of the same names."""
+    return frozenset(disk.pool for disk in vm.disks if disk.pool)
 
 
 def cpu_fits(vm: Vm, host: Host) -> bool:

@@ -57,14 +57,15 @@ def choose(
     for host in candidates:
         if next(objections(board, vm, board.hosts[host]), None) is None:
             return host
-    return _no_target(board, vm, candidates)
-
-
-def _no_target(board: Board, vm: Vm, candidates: Sequence[HostId]) -> Reason:
-    source = board.where.get(vm.id, vm.host)
     by_name = sorted(candidates, key=board.name)
-    against = [next(objections(board, vm, board.hosts[host])).sentence.rstrip(".") for host in by_name]
-    told = "; ".join(against[:NAMED_OBJECTIONS]) or "there is no other host"
+    return no_target(board, vm, [next(objections(board, vm, board.hosts[host])).sentence for host in by_name])
+
+
+def no_target(board: Board, vm: Vm, against: Sequence[str]) -> Reason:
+    """The typed refusal; `against` is one sentence for each host that could have been."""
+    source = board.where.get(vm.id, vm.host)
+    named = (sentence.rstrip(".") for sentence in against[:NAMED_OBJECTIONS])
+    told = "; ".join(named) or "there is no other host"
     if len(against) > NAMED_OBJECTIONS:
         told += f"; and {len(against) - NAMED_OBJECTIONS} more hosts have something against it"
     return Reason(

@@ -76,11 +76,9 @@ def _against(unmovable: Unmovable, host: Host, darkness: Darkness) -> Iterator[R
         )
         return
     if host.updates is None:
-        why = f"could not be scanned for updates ({host.unscanned_why.rstrip('.')})"
-        words = f"{host.name} {why if host.unscanned_why else 'was not scanned for updates'}."
-        yield Reason(Code.HOST_NOT_SCANNED, words, "Mend that, or leave it out.", host=host.id)
+        yield not_scanned(host)
     else:
-        yield from _packages(host)
+        yield from packages_of(host)
     if host.cordoned:
         by = host.cordoned_by or "somebody"
         yield Reason(
@@ -96,9 +94,18 @@ def _against(unmovable: Unmovable, host: Host, darkness: Darkness) -> Iterator[R
             yield too_dark
 
 
-def _packages(host: Host) -> Iterator[Reason]:
+def not_scanned(host: Host) -> Reason:
+    """What is pending there is not known."""
+    why = f"could not be scanned for updates ({host.unscanned_why.rstrip('.')})"
+    words = f"{host.name} {why if host.unscanned_why else 'was not scanned for updates'}."
+    return Reason(Code.HOST_NOT_SCANNED, words, "Mend that, or leave it out.", host=host.id)
+
+
+def packages_of(host: Host) -> Iterator[Reason]:
+    """What the package manager's own state has against updates; nothing where the host was not scanned."""
     updates = host.updates
-    assert updates is not None
+    if updates is None:
+        return
     if updates.interrupted:
         yield Reason(
             Code.HOST_PACKAGES_BROKEN,

@@ -24,6 +24,7 @@ class Question(StrEnum):
 
     SCAN = "scan"
     HEALTH = "health"
+    EXAM = "exam"
 
 
 @dataclass(frozen=True, slots=True)

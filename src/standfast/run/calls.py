@@ -10,7 +10,8 @@ from typing import Any
 
 import structlog
 
-from standfast.model.errors import RefusedError, StandfastError
+from standfast.model.errors import OutsideError, RefusedError, StandfastError
+from standfast.model.exam import Exam
 from standfast.model.hostwork import Health, UpdateState
 from standfast.model.ids import HostId
 from standfast.ports import Fencing, Outside, Silencer
@@ -28,6 +29,7 @@ class Answers:
 
     scans: dict[HostId, UpdateState] = field(default_factory=dict)
     healths: dict[HostId, Health] = field(default_factory=dict)
+    exams: dict[HostId, Exam] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
     monitoring: list[Answered] = field(default_factory=list)
 
@@ -100,6 +102,8 @@ class Caller:
                 self._answers.scans[call.host] = answer
             elif isinstance(answer, Health):
                 self._answers.healths[call.host] = answer
+            elif isinstance(answer, Exam):
+                self._answers.exams[call.host] = answer
 
     def _silencer(self, name: str) -> Silencer:
         """Raises RefusedError if the config has none of that name any more."""
@@ -115,6 +119,11 @@ class Caller:
                 return outside.work.scan(host, refresh=False)
             case actions.Ask(host, Question.HEALTH):
                 return outside.work.health(host)
+            case actions.Ask(host, Question.EXAM):
+                (exam,) = outside.examiner.examine((host,), ())
+                if exam.silent:
+                    raise OutsideError("exam_failed", exam.silent.rstrip("."))
+                return exam
             case actions.Cordon(host):
                 outside.fence.cordon(host, self._fencing())
             case actions.Uncordon(host):

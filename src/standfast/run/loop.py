@@ -11,7 +11,8 @@ import structlog
 
 from standfast.model.cluster import Snapshot
 from standfast.model.errors import StandfastError
-from standfast.model.ids import RunId
+from standfast.model.exam import Exam
+from standfast.model.ids import HostId, RunId
 from standfast.model.moves import MoveOutcome
 from standfast.model.run import MoveState, Run
 from standfast.ports import Fencing, Outside
@@ -52,6 +53,7 @@ class RunLoop:
         self._lease = lease
         self._executor = executor
         self._lookout = Lookout()
+        self._exams: dict[HostId, Exam] = {}
         self._caller = Caller(outside, self._fencing, executor, wake)
         self._silences = SilenceBook(outside.silencers)
 
@@ -76,6 +78,7 @@ class RunLoop:
             log.warning("the cluster can't be observed", error=str(error))
             return False
         answers = self._caller.take_answers()
+        self._exams |= answers.exams
         fencing = self._fencing()
         now = self._outside.clock.now()
         changed = self._note_silences(answers, fencing, now)
@@ -84,6 +87,7 @@ class RunLoop:
             outcomes=outcomes,
             scans=answers.scans,
             healths=answers.healths,
+            exams=self._exams,
             failures=tuple(answers.failures),
             under_way=self._caller.under_way,
             epoch=fencing.epoch,

@@ -11,7 +11,7 @@ from standfast.model.hostwork import WorkKind, WorkPhase
 from standfast.model.reasons import Code
 from standfast.model.run import ENDED_PHASES, HostRow, Phase, RunState
 from standfast.plan import headroom
-from standfast.run import ahead, cordons, draining, restart, shutting, silencing, verifying
+from standfast.run import ahead, cordons, draining, examined, restart, shutting, silencing, verifying
 from standfast.run.actions import Action, Ask, Begin, Question
 from standfast.run.seen import View
 from standfast.run.steps import calls, enter, hold, hold_for, note
@@ -71,16 +71,17 @@ def silenced(view: View, row: HostRow) -> tuple[Action, ...]:
     if stage.phase is not WorkPhase.SUCCEEDED:
         return _work_failed(view, row, Code.STAGE_FAILED, DOWNLOADING, stage.detail)
     if row.scan_before is None or row.health_before is None:
-        return ahead.state_before(view, row)
+        return ahead.state_before(view, row) + examined.ask(view, row)
     if row.scan_before.interrupted:
         mend = "Run `dpkg --configure -a` on it, then resume."
         words = f"{row.name}: an earlier package operation was interrupted: {row.scan_before.interrupted}."
         return hold(view, row, Code.HOST_PACKAGES_BROKEN, words, mend)
     if row.scan_before.compliant and not _must_reboot(view, row):
         return cordons.give_back(view, row, Phase.DONE, "nothing pending and no reboot needed: left alone")
+    prepares = silencing.put_up(view, row) or cordons.put_up(view, row)
     return (
-        silencing.put_up(view, row)
-        or cordons.put_up(view, row)
+        prepares + examined.ask(view, row)
+        or examined.against(view, row)
         or (enter(view, row, Phase.DRAINING, "evacuating", boot_id_before=facts.boot_id),)
     )
 

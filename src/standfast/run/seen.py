@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from standfast.model.cluster import Host, Snapshot, Vm
+from standfast.model.exam import Exam
 from standfast.model.hostwork import Health, HostFacts, UpdateState, WorkKind, WorkOrder, WorkState
 from standfast.model.ids import HostId, MoveId
 from standfast.model.moves import Flight, MoveOrder, MoveOutcome, OutcomeKind
@@ -32,6 +33,7 @@ class Seen:
     outcomes: Mapping[MoveId, MoveOutcome] = field(default_factory=dict)
     scans: Mapping[HostId, UpdateState] = field(default_factory=dict)
     healths: Mapping[HostId, Health] = field(default_factory=dict)
+    exams: Mapping[HostId, Exam] = field(default_factory=dict)
     failures: tuple[Failure, ...] = ()
     under_way: frozenset[CallKey] = frozenset()
     epoch: int = 0

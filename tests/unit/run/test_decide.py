@@ -107,7 +107,7 @@ def test_an_interrupted_package_operation_holds_the_host_before_anything_is_move
 def test_the_cordon_is_journaled_in_the_same_action_that_puts_it_up() -> None:
     works = (unit("stage", WorkPhase.SUCCEEDED),)
     rows = run(row("a", Phase.SILENCED, scan_before=SCAN, health_before=well()))
-    (action,) = decide(rows, Seen(snapshot((host("a", works=works),))), NOW)
+    action = decide(rows, Seen(snapshot((host("a", works=works),))), NOW)[0]
     assert action.call == Cordon(HostId("a"))
     assert TakeJournal(HostId("a"), "cordon", "a", {"cordoned": False}) in action.changes
 

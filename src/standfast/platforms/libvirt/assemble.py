@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from standfast.model.cluster import Host, Snapshot, Vm, VmState
+from standfast.model.cluster import Host, Leftover, Pool, Snapshot, Vm, VmState
 from standfast.model.ids import HostId, VmId
 from standfast.model.moves import Flight, MoveOrder
 from standfast.platforms.libvirt.hosts import LibvirtHost
 from standfast.platforms.libvirt.jobs import JobReading, busy_words, flight_of
-from standfast.platforms.libvirt.reading import DomainReading, HostReading
-from standfast.platforms.libvirt.storage import disk_of
+from standfast.platforms.libvirt.reading import DomainReading, HostReading, version_parts
+from standfast.platforms.libvirt.storage import SHARED_POOLS, disk_of
 
 RUNNING, BLOCKED, PAUSED, SHUTDOWN, SHUTOFF, CRASHED, PMSUSPENDED = 1, 2, 3, 4, 5, 6, 7
 """virDomainState."""
@@ -44,19 +44,12 @@ class HostSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class Leftover:
-    """A shut-off definition of a VM that is active, or listed, on another host."""
-
-    vm: VmId
-    name: str
-    host: HostId
-    autostart: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Assembled:
     snapshot: Snapshot
-    leftovers: tuple[Leftover, ...]
+
+    @property
+    def leftovers(self) -> tuple[Leftover, ...]:
+        return self.snapshot.leftovers
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +114,9 @@ def assemble(
         taken_at=taken_at,
         hosts=tuple(map(_host, seen)),
         vms=tuple(sorted(vms, key=lambda vm: (vm.name, vm.id))),
+        leftovers=tuple(sorted(leftovers, key=lambda left: (left.name, left.host))),
     )
-    return Assembled(snapshot, tuple(sorted(leftovers, key=lambda left: (left.name, left.host))))
+    return Assembled(snapshot)
 
 
 def _leftover(half: _Half) -> Leftover:
@@ -141,12 +135,22 @@ def _host(seen: HostSeen) -> Host:
         unreachable_code=seen.code,
         cpu=reading.cpu if reading is not None else None,
         hypervisor=reading.hypervisor if reading is not None else "",
+        hypervisor_version=version_parts(reading.hypervisor_version) if reading is not None else (),
+        manager_version=version_parts(reading.libvirt_version) if reading is not None else (),
         machine_types=reading.machine_types if reading is not None else frozenset(),
         networks=reading.networks if reading is not None else frozenset(),
+        pools=_pools(reading) if reading is not None else (),
         migration_address=host.migration_address,
         migration_bits_per_second=host.migration_bits_per_second,
         limits=host.limits,
         fault_domain=host.fault_domain,
+    )
+
+
+def _pools(reading: HostReading) -> tuple[Pool, ...]:
+    return tuple(
+        Pool(name, pool.kind, pool.path, shared=pool.kind in SHARED_POOLS)
+        for name, pool in sorted(reading.pools.items())
     )
 
 

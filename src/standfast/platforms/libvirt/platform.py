@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from standfast.model.cluster import Snapshot, VmState
+from standfast.model.cluster import Leftover, Snapshot, VmState
 from standfast.model.errors import StandfastError, UnreachableError, UsageError
 from standfast.model.ids import HostId, VmId
 from standfast.model.moves import MoveOrder, MoveOutcome
 from standfast.model.reasons import Code, Reason
 from standfast.platforms.libvirt import checks, moves, power
-from standfast.platforms.libvirt.assemble import HostSeen, Leftover, assemble
+from standfast.platforms.libvirt.assemble import HostSeen, assemble
 from standfast.platforms.libvirt.dirty import DirtyRates
 from standfast.platforms.libvirt.events import EventLog, Interruption
 from standfast.platforms.libvirt.hosts import LibvirtHost

@@ -91,9 +91,14 @@ class _Kept:
     read_at: float
 
 
+def version_parts(number: int) -> tuple[int, int, int]:
+    """libvirt's `1000000 * major + 1000 * minor + micro` taken apart."""
+    return number // 1_000_000, number // 1000 % 1000, number % 1000
+
+
 def version_text(number: int) -> str:
-    """libvirt's `1000000 * major + 1000 * minor + micro` as `11.3.0`."""
-    return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
+    """The same as `11.3.0`."""
+    return ".".join(map(str, version_parts(number)))
 
 
 class Reader:

@@ -83,4 +83,5 @@ def disk_of(
         removable=disk.removable,
         read_only=disk.read_only,
         target=disk.target,
+        pool=disk.pool if disk.kind == "volume" else "",
     )

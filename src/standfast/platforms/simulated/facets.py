@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from standfast.model.cluster import Snapshot, VmState
 from standfast.model.errors import OutsideError, UnreachableError
+from standfast.model.exam import Exam
 from standfast.model.hostwork import Health, HostFacts, Setting, UpdateState, WorkOrder
 from standfast.model.ids import HostId, VmId
 from standfast.model.moves import MoveOrder, MoveOutcome, OutcomeKind
@@ -190,6 +191,14 @@ class SimWorkFacet(Facet):
             return guard.health(state.hosts[host])
 
 
+class SimExaminer(Facet):
+    """`ports.Examiner`: hosts without other hands, whose ways are open wherever both ends answer."""
+
+    def examine(self, hosts: Sequence[HostId], files: Sequence[str]) -> tuple[Exam, ...]:
+        with self._held.open(write=False) as state:
+            return tuple(guard.exam(state, host, files) for host in hosts)
+
+
 class SimClock:
     """`ports.Clock` on the world's own time, which goes on only while somebody sleeps."""
 
@@ -227,4 +236,5 @@ def build(held: Held, names: Mapping[HostId, str]) -> Outside:
         work=SimWorkFacet(held),
         clock=SimClock(held),
         names=names,
+        examiner=SimExaminer(held),
     )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from standfast.model.errors import WorkRefusedError
+from standfast.model.exam import Exam, SeenFile, Way
 from standfast.model.hostwork import Health, HostFacts, UpdateState, WorkKind, WorkOrder, WorkPhase, WorkState
 from standfast.model.ids import HostId, VmId
 from standfast.platforms.simulated import judge
@@ -151,3 +154,27 @@ def health(host: SimHost) -> Health:
         failed_units=frozenset(host.failed_units),
         clock_skew_seconds=host.faults.clock_skew_seconds,
     )
+
+
+def exam(state: State, host: HostId, files: Sequence[str]) -> Exam:
+    """What it says before work: its clock, its files, and its ways to the others."""
+    about = state.hosts[host]
+    name = about.base.name
+    if not state.reachable(host):
+        return Exam(host, name, silent=f"{name}: no answer.", silent_code="unreachable")
+    return Exam(
+        host,
+        name,
+        taken_at=state.now,
+        user="root",
+        clock_skew_seconds=about.faults.clock_skew_seconds,
+        files=tuple(SeenFile(path, number) for number, path in enumerate(files)),
+        ways=tuple(_way(state, other) for other in state.hosts if other != host),
+    )
+
+
+def _way(state: State, target: HostId) -> Way:
+    name = state.host_name(target)
+    if not state.reachable(target):
+        return Way(name, control="no answer", untried="no answer")
+    return Way(name, answered=target, open_ports=(49152,))

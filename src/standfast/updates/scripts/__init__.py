@@ -1,4 +1,8 @@
-"""POSIX shell that runs on hosts. They need no Python, only what every Debian has, and virsh."""
+"""POSIX shell that runs on hosts. They need no Python, only what every Debian has, and virsh.
+
+Where sockets are needed there is a little Perl, of Debian's essential perl-base: a part called `NAME.pl` is
+put into the shell variable `NAME_pl`.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,10 @@ _PARTS = {
     "health": ("common", "health"),
     "begin": ("common", "begin"),
     "unit": ("common", "guard", "unit"),
+    "exam": ("common", "exam"),
+    "listen": ("common", "listen.pl", "listen"),
+    "connect": ("common", "connect.pl", "connect"),
+    "close": ("common", "close"),
 }
 
 NAMES = tuple(_PARTS)
@@ -19,5 +27,12 @@ NAMES = tuple(_PARTS)
 @cache
 def script(name: str) -> str:
     """A whole script: its parts one after another. KeyError for one that doesn't exist."""
+    return "\n".join(map(_part, _PARTS[name]))
+
+
+def _part(name: str) -> str:
     folder = files("standfast.updates.scripts")
-    return "\n".join(folder.joinpath(f"{part}.sh").read_text(encoding="utf-8") for part in _PARTS[name])
+    if not name.endswith(".pl"):
+        return folder.joinpath(f"{name}.sh").read_text(encoding="utf-8")
+    text = folder.joinpath(name).read_text(encoding="utf-8")
+    return f"{name.removesuffix('.pl')}_pl=$(cat <<'END_OF_PERL'\n{text}END_OF_PERL\n)"
