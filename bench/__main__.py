@@ -18,7 +18,7 @@ from pathlib import Path
 import bench
 from bench.claim import Claim, Settings, Skipped
 
-HELPERS = frozenset({"claim"})
+HELPERS = frozenset({"brute_force", "claim", "generated", "walking"})
 TAKES_ARGUMENTS = frozenset({"torture"})
 """Named first, these get the rest of the line: they have a `main` of their own."""
 DATA_VARIABLE = "STANDFAST_BENCH_DATA"

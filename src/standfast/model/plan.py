@@ -32,6 +32,9 @@ class PlannedMove:
     target: HostId
     purpose: Purpose
     predicted: Prediction
+    start_seconds: float | None = None
+    """When it is planned to start, from the begin of its wave (or of the final spreading); None: no
+    schedule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +105,31 @@ class Basis:
 
 
 @dataclass(frozen=True, slots=True)
+class Bound:
+    """No plan gets all hosts done sooner, and why: `waves`, `area`, `host` or `network`."""
+
+    name: str
+    seconds: float
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class Bounds:
-    """What no plan can beat, from the snapshot alone, beside what this one needs."""
+    """What no plan can beat, from the snapshot and the policy alone, beside what this one needs."""
 
     moves_at_least: int
     moves: int
     peak_memory_fraction: float
     """Largest share of a host's memory held at any moment of the plan, both ends of a move counted."""
+    seconds: float = 0.0
+    """Until the last host is done; the final spreading comes on top."""
+    times: tuple[Bound, ...] = ()
+    """Bounds on that, the largest, which binds, first."""
+
+    @property
+    def seconds_at_least(self) -> float:
+        """The largest of the bounds on time."""
+        return max((bound.seconds for bound in self.times), default=0.0)
 
 
 @dataclass(frozen=True, slots=True)

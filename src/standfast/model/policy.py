@@ -24,8 +24,9 @@ class Policy:
     """How long the first wave has to stay well before the second begins."""
     failed_hosts_max: int = 0
     """How many hosts may be held or failed without the whole run being held; none in the first wave."""
-    moves_at_once: int = 4
-    """Over the whole cluster; each host's own limits hold besides."""
+    moves_at_once: int = 16
+    """Over the whole cluster; each host's own limits hold besides: two each of the eight hosts of a full
+    wave."""
     busy_timeout_seconds: float = 1800.0
     """How long a VM that another job holds (a backup, a block copy) is waited for during a drain."""
     shutdown_timeout_seconds: float = 600.0

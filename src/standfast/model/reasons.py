@@ -36,6 +36,8 @@ class Code(StrEnum):
     NO_TARGET = "no_target"
     NO_RESERVE = "no_reserve"  # N+1 would not hold
     RULE_BROKEN_NOW = "rule_broken_now"  # already violated before we begin
+    SNAPSHOT_WRONG = "snapshot_wrong"  # what it says can't be true
+    RULES_CONTRADICT = "rules_contradict"  # no placement can keep them all
     # A host.
     HOST_UNREACHABLE = "host_unreachable"
     HOST_NOT_SCANNED = "host_not_scanned"  # it answers, and what is pending on it is not known

@@ -27,7 +27,7 @@ class Darkness:
     def __init__(self, board: Board, policy: Policy) -> None:
         self._board = board
         self._policy = policy
-        self._fastest: dict[tuple[frozenset[HostId], HostId], Host | None] = {}
+        self._fastest: dict[tuple[frozenset[HostId], int | None], tuple[Host, ...]] = {}
 
     def refusal(self, vm: Vm) -> Reason | None:
         """Why no move of the VM keeps to its budget; None where one does, or where there is no target."""
@@ -61,11 +61,11 @@ class Darkness:
 
     def _target(self, vm: Vm, source: Host) -> Host | None:
         """Of the hosts that could ever run the VM, the one that can be reached the fastest."""
-        key = (self._board.able(vm), source.id)
+        able = self._board.able(vm)
+        key = (able, source.migration_bits_per_second)
         if key not in self._fastest:
-            others = [self._board.hosts[host] for host in sorted(key[0]) if host != source.id]
-            usable = [host for host in others if host.reachable]
-            self._fastest[key] = max(
-                usable, key=lambda host: goodput_bytes_per_second(source, host), default=None
-            )
-        return self._fastest[key]
+            hosts = [self._board.hosts[host] for host in sorted(able)]
+            usable = [host for host in hosts if host.reachable]
+            usable.sort(key=lambda host: -goodput_bytes_per_second(source, host))
+            self._fastest[key] = tuple(usable[:2])
+        return next((host for host in self._fastest[key] if host.id != source.id), None)

@@ -38,7 +38,9 @@ def test_a_vm_left_behind_is_found() -> None:
 
 
 def test_a_move_from_elsewhere_is_found() -> None:
-    plan = spoil(make_plan(lab(), Policy(), now=0.0), 1, lambda moves: (moves[0], *moves))
+    plan = spoil(
+        make_plan(lab(), Policy(), now=0.0), 1, lambda moves: (*moves, replace(moves[0], start_seconds=1e4))
+    )
     assert any("where it is not" in found for found in violations(plan, lab()))
 
 

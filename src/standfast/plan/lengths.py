@@ -1,0 +1,76 @@
+"""How long each move and each host's own work is predicted to take, asked once and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from standfast.model.cluster import Host
+from standfast.model.ids import HostId, VmId
+from standfast.model.moves import Prediction
+from standfast.model.policy import Policy
+from standfast.plan.board import Board
+from standfast.plan.reboots import pending, why_reboot
+from standfast.predict import spans
+from standfast.predict.precopy import predict_move
+
+
+def move_seconds(predicted: Prediction) -> float:
+    """How long the move holds its links, p50."""
+    return predicted.brownout_seconds + predicted.blackout_seconds
+
+
+def move_seconds_p95(predicted: Prediction) -> float:
+    return predicted.brownout_p95_seconds + predicted.blackout_p95_seconds
+
+
+class Lengths:
+    """Predictions for one cluster under one policy. Hosts with equal links share a prediction of a VM."""
+
+    def __init__(self, board: Board, policy: Policy, stopping: Collection[HostId] = ()) -> None:
+        self.board, self.policy = board, policy
+        self.stopping = frozenset(stopping)
+        """Hosts on which VMs are shut down and started again."""
+        self._moves: dict[tuple[VmId, object, object], Prediction] = {}
+        self._own: dict[HostId, tuple[float, float, float]] = {}
+        self._examples = tuple({_link(host): host.id for host in board.hosts.values()}.values())
+
+    def move(self, vm: VmId, source: HostId, target: HostId) -> Prediction:
+        """What moving the VM between the two is expected to cost."""
+        hosts = self.board.hosts
+        key: tuple[VmId, object, object] = (vm, _link(hosts[source]), _link(hosts[target]))
+        if self.board.learnt is not None:  # then each pair of hosts may have a story of its own
+            key = (vm, source, target)
+        if key not in self._moves:
+            self._moves[key] = predict_move(
+                self.board.vms[vm],
+                hosts[source],
+                hosts[target],
+                auto_converge=self.policy.auto_converge,
+                learnt=self.board.learnt,
+            )
+        return self._moves[key]
+
+    def shortest(self, vm: VmId, source: HostId) -> float:
+        """Seconds of the VM's move off that host, to whichever target is quickest."""
+        targets = self._examples if self.board.learnt is None else self.board.hosts
+        return min(move_seconds(self.move(vm, source, target)) for target in targets)
+
+    def own(self, host: HostId) -> tuple[float, float, float]:
+        """Seconds of patching, rebooting and verifying."""
+        if host not in self._own:
+            about = self.board.hosts[host]
+            self._own[host] = (
+                spans.patch_seconds(len(pending(about, self.policy))),
+                spans.reboot_seconds(bool(why_reboot(about, self.policy))),
+                spans.verify_seconds(self.policy.verify_stable_seconds),
+            )
+        return self._own[host]
+
+    def out(self, host: HostId) -> float:
+        """Seconds of all that the host does by itself while it is out."""
+        stops = spans.SHUTDOWN_SECONDS + spans.START_SECONDS if host in self.stopping else 0.0
+        return sum(self.own(host)) + stops
+
+
+def _link(host: Host) -> int | None:
+    return host.migration_bits_per_second

@@ -1,0 +1,193 @@
+"""Evening out memory use with few moves and few bytes, on arrays.
+
+The deviation falls fastest per byte where the fullest host gives to the emptiest, and fastest per move where
+the VM is large. A move that carries a host past the mean pays bytes that another move has to bring back, so
+such moves come last. Swaps of two VMs help where single moves no longer do.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from standfast.plan.grid import Flags, Grid, Ints
+from standfast.plan.pack import Hop
+from standfast.plan.spare import Spare
+
+LEAST_GAIN_POINTS = 0.05
+"""A move that lowers the deviation of a cluster of ten by less is not worth a VM's brown-out."""
+
+Points = NDArray[np.float64]
+
+NEAR = 12
+"""How many of the fullest and of the emptiest hosts are looked at before all others."""
+
+
+class Leveller:
+    """Moves made one by one on the grid, each allowed by every rule and with the reserve kept on the way."""
+
+    def __init__(self, grid: Grid, spare: Spare, hosts: Sequence[int], still: Flags) -> None:
+        self.grid, self.spare = grid, spare
+        self.hosts: Ints = np.array(sorted(hosts), dtype=np.int64)
+        self.still = still.copy()
+        """VMs that may not be moved; whatever was moved once stays."""
+        self.inside = np.zeros(len(grid.host_ids), dtype=np.bool_)
+        self.inside[self.hosts] = True
+        self.closed: Flags = ~(self.inside & grid.takes)
+        self.none_out: Flags = np.zeros(len(grid.host_ids), dtype=np.bool_)
+        self.hops: list[Hop] = []
+        self._cut_levels = (0.0, 0.0)
+        self._levels_until = 0
+
+    def points(self) -> float:
+        """Population standard deviation of memory use over the hosts, in percent points."""
+        return float(self._loads()[self.hosts].std()) if len(self.hosts) else 0.0
+
+    def _loads(self) -> Points:
+        return 100.0 * self.grid.held / np.maximum(1, self.grid.capacity)
+
+    def run(self, threshold_points: float, *, most_moves: int | None = None) -> tuple[Hop, ...]:
+        """Until the deviation is at most that, no host stands empty that could have a VM, or nothing
+        helps."""
+        while most_moves is None or len(self.hops) < most_moves:
+            if not (
+                self._fill_empty() or (self.points() > threshold_points and self._step(threshold_points))
+            ):
+                break
+        return tuple(self.hops)
+
+    def _fill_empty(self) -> bool:
+        """One VM for a host that has none, from the fullest host that keeps another, if that evens things
+        out."""
+        grid = self.grid
+        for host in self.hosts.tolist():
+            if grid.residents[host] or not grid.takes[host]:
+                continue
+            for vm, target in self._ranked(len(self.hosts), 0.0, least=0.0, only=host):
+                if len(grid.residents[int(grid.at[vm])]) > 1 and self._may(vm, target):
+                    return self._make(vm, target)
+        return False
+
+    def _step(self, threshold: float) -> bool:
+        """The best move that is allowed."""
+        for near in (NEAR, 8 * NEAR):
+            for vm, target in self._ranked(near, threshold):
+                if self._may(vm, target):
+                    return self._make(vm, target)
+            if near >= len(self.hosts):
+                break
+        return False
+
+    def _ranked(
+        self, near: int, threshold: float, *, least: float = LEAST_GAIN_POINTS, only: int | None = None
+    ) -> Iterator[tuple[int, int]]:
+        """(VM, target), the best first: those that carry no host past its level before the others."""
+        grid = self.grid
+        loads = self._loads()
+        order = self.hosts[np.argsort(loads[self.hosts], kind="stable")]
+        targets = order[:near] if only is None else np.array([only], dtype=np.int64)
+        sources = order[::-1][:near]
+        vms = [vm for host in sources.tolist() for vm in grid.residents[host] if not self.still[vm]]
+        if not vms:
+            return iter(())
+        vm_array = np.array(sorted(vms), dtype=np.int64)
+        origin = grid.at[vm_array]
+        memory = grid.memory[vm_array]
+        less = 100.0 * memory / np.maximum(1, grid.capacity[origin])
+        more = 100.0 * memory[:, None] / np.maximum(1, grid.capacity[targets])[None, :]
+        before_s, before_t = loads[origin][:, None], loads[targets][None, :]
+        after_s, after_t = before_s - less[:, None], before_t + more
+        mean = float(loads[self.hosts].mean())
+        count = len(self.hosts)
+        # Change of the sum of squares around the present mean; the mean itself moves where hosts differ in
+        # size.
+        shift = (more - less[:, None]) / count
+        gain = (before_s - mean) ** 2 + (before_t - mean) ** 2 - (after_s - mean) ** 2 - (after_t - mean) ** 2
+        gain += count * shift**2
+        useful = (gain > 2 * least + 1e-9) & (before_s > before_t)
+        now = float(((loads[self.hosts] - mean) ** 2).sum())
+        enough = now - gain <= count * threshold**2
+        high, low = self._levels(loads[self.hosts], threshold)
+        over = np.maximum(0.0, high - after_s) + np.maximum(0.0, after_t - low)
+        score = gain * np.maximum(0.02, 1.0 - over / (less[:, None] + more))
+        # Of moves that all reach the goal, the smallest.
+        score = np.where(enough, 1e9 - memory[:, None] / 2**20, score)
+        score = np.where(useful, score, -1.0)
+        flat = np.argsort(-score, axis=None, kind="stable")
+        wide = len(targets)
+        return (
+            (int(vm_array[index // wide]), int(targets[index % wide]))
+            for index in flat.tolist()
+            if score.flat[index] > 0
+        )
+
+    def _levels(self, loads: Points, threshold: float) -> tuple[float, float]:
+        """(top, bottom) to which the hosts have to be cut and filled; found anew now and then."""
+        if len(self.hops) >= self._levels_until:
+            low, high = 0.0, float(np.abs(loads - loads.mean()).sum())
+            ordered = np.sort(loads)
+            for _ in range(16):
+                amount = (low + high) / 2
+                low, high = (amount, high) if _cut(ordered, amount).std() > threshold else (low, amount)
+            cut = _cut(ordered, high)
+            self._cut_levels = float(cut.max()), float(cut.min())
+            self._levels_until = len(self.hops) + 1 + len(loads) // 10
+        return self._cut_levels
+
+    def _may(self, vm: int, target: int) -> bool:
+        """Allowed by every rule, and with the reserve kept while the VM counts on both ends."""
+        grid = self.grid
+        if not grid.welcome(vm, self.closed)[target]:
+            return False
+        grid.held[target] += grid.memory[vm]
+        lacking = self.spare.lacking(self.none_out)
+        grid.held[target] -= grid.memory[vm]
+        return lacking is None
+
+    def _make(self, vm: int, target: int) -> bool:
+        self.hops.append((vm, int(self.grid.at[vm]), target))
+        self.grid.move(vm, target)
+        self.still[vm] = True
+        return True
+
+
+def bytes_of(grid: Grid, hops: Sequence[Hop]) -> int:
+    """Memory of all VMs moved."""
+    return int(sum(int(grid.memory[vm]) for vm, _, _ in hops))
+
+
+def fluid_bytes(loads_points: Sequence[float], threshold_points: float, host_bytes: float) -> float:
+    """Least bytes after which equal hosts with these loads can have that deviation, VMs taken as divisible.
+
+    What is above a level is cut off and what is below another filled up; of all distributions with a given
+    deviation this one is nearest in bytes.
+    """
+    loads = np.sort(np.asarray(loads_points, dtype=np.float64))
+    mean = float(loads.mean())
+    low, high = 0.0, float(np.abs(loads - mean).max(initial=0.0)) * len(loads)
+    for _ in range(60):
+        amount = (low + high) / 2
+        if _cut(loads, amount).std() > threshold_points:
+            low = amount
+        else:
+            high = amount
+    return high / 100 * host_bytes
+
+
+def _cut(loads: Points, amount: float) -> Points:
+    """Take `amount` points off the top and put it on the bottom."""
+    return np.clip(loads, _level(loads, amount), -_level(-loads[::-1], amount))
+
+
+def _level(loads: Points, amount: float) -> float:
+    """To which level `amount` fills the lowest ones; at most the mean."""
+    filled = 0.0
+    for index in range(len(loads) - 1):
+        step = (loads[index + 1] - loads[index]) * (index + 1)
+        if filled + step >= amount:
+            return min(float(loads[index] + (amount - filled) / (index + 1)), float(loads.mean()))
+        filled += step
+    return float(loads.mean()) if math.isfinite(filled) else 0.0

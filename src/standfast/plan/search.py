@@ -1,0 +1,180 @@
+"""The best of several drafts: other orders, widths and tastes, as many as a plan's time allows.
+
+How many are tried follows from the size of the cluster alone, never from a clock, so that the same snapshot
+gives the same plan on any machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from standfast.plan.draft import Builder, Draft
+from standfast.plan.grid import Grid
+from standfast.plan.lengths import Lengths
+from standfast.plan.pack import Hop, Taste
+from standfast.plan.spread import may_overlap, spread_hops
+from standfast.plan.times import Timed, rough, timed
+
+MOVES_PER_PLAN = 4_000
+"""Moves drafted in all, over all tries; about half a second on a core of 2020."""
+
+MOST_TRIES = 120
+
+BYTES_WEIGHT, MOVES_WEIGHT = 0.02, 0.1
+"""Ten per cent more moves are worth 1 % of the run's time, ten per cent more bytes 0.2 %: shortest first,
+then the fewest."""
+
+
+EXACT_MOVES = 60
+"""Drafts with more moves are compared by what their ports send and receive, without a schedule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A draft with its final spreading and what it costs."""
+
+    draft: Draft
+    last: tuple[Hop, ...]
+    cost: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A candidate with its times; `seconds` until the last host is done."""
+
+    draft: Draft
+    times: tuple[Timed, ...]
+    last: tuple[Hop, ...]
+    last_times: Timed
+    seconds: float
+
+
+class Search:
+    """Tries drafts over one grid; `fixed` hosts at the head of an order keep their places."""
+
+    def __init__(self, grid: Grid, builder: Builder, lengths: Lengths, spreading: Sequence[int]) -> None:
+        self.grid, self.builder, self.lengths = grid, builder, lengths
+        self.spreading = spreading
+        self.least_bytes = max(1, int(grid.memory.sum()))
+        self.least_moves = max(1, len(grid.vm_ids))
+
+    def candidate(
+        self, order: Sequence[int], *, widest: int | None = None, taste: Taste = Taste.LATE
+    ) -> Candidate:
+        """Draft, spread and judge."""
+        return self._judge(self.builder.draft(order, widest=widest, taste=taste))
+
+    def again(self, draft: Draft) -> Candidate:
+        """Spread and judge a draft made elsewhere."""
+        self._replay(draft)
+        return self._judge(draft)
+
+    def _replay(self, draft: Draft) -> None:
+        """Put the grid into the state after the draft."""
+        self.grid.restore(self.builder.begin)
+        for vm, _, target in (hop for wave in draft.waves for hop in wave.hops):
+            self.grid.move(vm, target)
+
+    def _judge(self, draft: Draft) -> Candidate:
+        """The grid is in the state after the draft, and left in the state after its spreading."""
+        grid, policy = self.grid, self.builder.policy
+        last = spread_hops(grid, self.builder.spare, policy, self._spread_over(draft)) if draft.waves else ()
+        moves = draft.moves + len(last)
+        if moves > EXACT_MOVES:
+            seconds = sum(rough(grid, self.lengths, wave.hops, wave.hosts) for wave in draft.waves)
+            seconds += self._soak(draft) + rough(grid, self.lengths, last, ())
+        else:
+            chosen = self._timed(draft, last)
+            seconds = chosen.seconds + chosen.last_times.end
+        moved = sum(int(grid.memory[vm]) for wave in draft.waves for vm, _, _ in wave.hops)
+        moved += sum(int(grid.memory[vm]) for vm, _, _ in last)
+        much = BYTES_WEIGHT * moved / self.least_bytes + MOVES_WEIGHT * moves / self.least_moves
+        return Candidate(draft, last, (float(len(draft.stuck)), seconds * (1.0 + much), float(moves)))
+
+    def _soak(self, draft: Draft) -> float:
+        policy = self.builder.policy
+        return policy.canary_soak_seconds if policy.canary_hosts > 0 and len(draft.waves) > 1 else 0.0
+
+    def chosen(self, found: Candidate) -> Chosen:
+        """The candidate with its schedule; the grid is left in the state after it all."""
+        self._replay(found.draft)
+        for vm, _, target in found.last:
+            self.grid.move(vm, target)
+        return self._timed(found.draft, found.last)
+
+    def _timed(self, draft: Draft, last: tuple[Hop, ...]) -> Chosen:
+        grid, policy = self.grid, self.builder.policy
+        times = tuple(
+            timed(grid, self.lengths, wave.hops, wave.hosts, at_once=policy.moves_at_once)
+            for wave in draft.waves
+        )
+        overlap = policy.moves_at_once if may_overlap(grid, self.builder.spare, last) else 1
+        last_times = timed(grid, self.lengths, last, (), at_once=overlap)
+        seconds = sum(
+            max(each.drains[host] + self.lengths.out(grid.host_ids[host]) for host in wave.hosts)
+            for wave, each in zip(draft.waves, times, strict=True)
+        )
+        return Chosen(draft, times, last, last_times, seconds + self._soak(draft))
+
+    def _spread_over(self, draft: Draft) -> list[int]:
+        """All hosts that take part in the final spreading: those done and those that need no turn."""
+        stuck = set(draft.stuck)
+        return [host for host in self.spreading if host not in stuck]
+
+    def best(self, order: Sequence[int], fixed: int) -> Candidate:
+        """The best candidate found; the first one tried where none is better."""
+        best, best_order = self.candidate(order), list(order)
+        best_kind: tuple[int | None, Taste] = (None, Taste.LATE)
+        effort = max(1, best.draft.moves + len(best.last) + len(order))
+        tries = min(MOST_TRIES, MOVES_PER_PLAN // effort)
+        for other, widest, taste in self._starts(order, fixed):
+            if tries <= 0:
+                return best
+            tries -= 1
+            found = self.candidate(other, widest=widest, taste=taste)
+            if found.cost < best.cost:
+                best, best_order, best_kind = found, list(other), (widest, taste)
+        improved = True
+        while improved and tries > 0:
+            improved = False
+            for other in _neighbours(best_order, fixed):
+                if tries <= 0:
+                    break
+                tries -= 1
+                found = self.candidate(other, widest=best_kind[0], taste=best_kind[1])
+                if found.cost < best.cost:
+                    best, best_order, improved = found, other, True
+                    break
+        return best
+
+    def _starts(self, order: Sequence[int], fixed: int) -> Iterator[tuple[list[int], int | None, Taste]]:
+        """Other orders, narrower waves, other tastes."""
+        grid = self.grid
+        head, rest = list(order[:fixed]), list(order[fixed:])
+        count = {host: len(grid.residents[host]) for host in rest}
+        by_memory = sorted(rest, key=lambda host: (int(grid.held[host]), host))
+        small_last = sorted(rest, key=lambda host: (-int(grid.capacity[host]), int(grid.held[host]), host))
+        canary = min(rest, key=lambda host: (count[host], int(grid.held[host]), host), default=None)
+        turned = (
+            [canary, *(host for host in reversed(by_memory) if host != canary)] if canary is not None else []
+        )
+        for rank in (by_memory, small_last, turned, rest):
+            for widest, taste in ((None, Taste.LATE), (None, Taste.SPREAD), (1, Taste.LATE)):
+                yield [*head, *rank], widest, taste
+
+
+def _neighbours(order: Sequence[int], fixed: int) -> Iterator[list[int]]:
+    """Two hosts change places, the near ones first; then one host goes elsewhere."""
+    count = len(order)
+    for far in range(1, count - fixed):
+        for place in range(fixed, count - far):
+            other = list(order)
+            other[place], other[place + far] = other[place + far], other[place]
+            yield other
+    for place in range(fixed, count):
+        for to in range(fixed, count):
+            if abs(to - place) > 1:
+                other = list(order)
+                other.insert(to, other.pop(place))
+                yield other

@@ -1,0 +1,133 @@
+"""N+1 on arrays: the same promise as `headroom`, fast enough to be asked for after every wave of thousands of
+hosts.
+
+Two answers are enough in turn. The quick one rounds every VM up to a power of two of the smallest one and
+counts slots: sizes that divide each other are packed by counting alone. Where it can't prove the reserve,
+each lost host's VMs are placed anew by best fit, largest first.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations, islice
+
+import numpy as np
+
+from standfast.plan.grid import Flags, Grid, Ints
+
+MAX_LOSSES = 20_000
+"""How many combinations of lost hosts are looked at, those of the fullest hosts first."""
+
+
+class Spare:
+    """What does not change while VMs move: size classes, and how many hosts rules can forbid to a VM."""
+
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+        self.losses = grid.board.rules.reserve_hosts
+        unit = max(1, int(grid.memory.min())) if len(grid.memory) else 1
+        ratio = np.maximum(1.0, grid.memory / unit)
+        self.level: Ints = np.ceil(np.log2(ratio) - 1e-12).astype(np.int64)
+        self.levels = int(self.level.max()) + 1 if len(self.level) else 1
+        self.size: Ints = unit * (1 << np.arange(self.levels, dtype=np.int64))
+        mates = [len(found) for found in grid.mates.values()]
+        names = [len(found) for found in grid.namesakes.values()]
+        self.forbidden = max(mates, default=0) + max(names, default=0)
+
+    def lacking(self, out: Flags) -> tuple[tuple[int, ...], int] | None:
+        """None if, with the hosts of `out` gone, any `reserve_hosts` more may be lost; else (hosts, VM)."""
+        grid = self.grid
+        if self.losses == 0 and not any(grid.leaving(host) for host in np.flatnonzero(out).tolist()):
+            return None
+        stay = grid.reachable & ~out
+        suspects = self._unproven(out, stay)
+        if suspects is None:
+            return None
+        if int(stay.sum()) < self.losses and len(grid.vm_ids):
+            return tuple(np.flatnonzero(stay).tolist()), 0
+        order = sorted(suspects, key=lambda host: (-int(grid.held[host]), host))
+        if self.losses > 1:
+            order = sorted(np.flatnonzero(stay).tolist(), key=lambda host: (-int(grid.held[host]), host))
+        for lost in islice(combinations(order, self.losses), MAX_LOSSES):
+            homeless = self._homeless(out, lost)
+            if homeless is not None:
+                return lost, homeless
+        return None
+
+    def _unproven(self, out: Flags, stay: Flags) -> list[int] | None:
+        """Hosts whose loss counting does not prove harmless; None if all are, for any `losses` of them."""
+        grid = self.grid
+        takers = grid.takes & ~out
+        left = np.flatnonzero(stay).tolist()
+        if any(grid.leaving(host) for host in np.flatnonzero(out).tolist()) or self.losses == 0:
+            return left
+        hosts = len(grid.host_ids)
+        counts = np.bincount(grid.at * self.levels + self.level, minlength=hosts * self.levels)
+        counts = counts.reshape(hosts, self.levels)
+        need = np.zeros((hosts, self.levels), dtype=np.int64)
+        carried = np.zeros(hosts, dtype=np.int64)
+        for level in reversed(range(self.levels)):
+            carried = 2 * carried + counts[:, level]
+            need[:, level] = carried
+        free = np.where(takers, np.maximum(0, grid.capacity - grid.held), 0)
+        slots = free[:, None] // self.size[None, :]
+        worst = need + slots
+        if self.losses > 1:
+            kept = np.sort(worst[stay], axis=0)[-self.losses :].sum(axis=0)
+            spare = slots.sum(axis=0) - self.forbidden * slots.max(axis=0, initial=0) * self.losses
+            proven = bool((kept <= spare).all()) and bool(grid.everywhere.all())
+            return None if proven else left
+        kinds = self._kinds(hosts)
+        fine = np.ones(hosts, dtype=np.bool_)
+        for kind in range(len(grid.able)):
+            mine = np.where(grid.able[kind][:, None], slots, 0)
+            spare = mine.sum(axis=0) - self.forbidden * mine.max(axis=0, initial=0)
+            fine &= ~kinds[:, kind] | ((need == 0) | (need + mine <= spare)).all(axis=1)
+        found = [host for host in left if not fine[host]]
+        return found or None
+
+    def _kinds(self, hosts: int) -> Flags:
+        """Which rows of `able` the VMs on each host have."""
+        kinds = len(self.grid.able)
+        if kinds == 1:
+            return np.ones((hosts, 1), dtype=np.bool_)
+        counts = np.bincount(self.grid.at * kinds + self.grid.kind, minlength=hosts * kinds)
+        return counts.reshape(hosts, kinds) > 0
+
+    def _homeless(self, out: Flags, lost: tuple[int, ...]) -> int | None:
+        """A VM without a place after this loss, or None. Two orders are tried: large first, bound first."""
+        grid = self.grid
+        gone = out.copy()
+        gone[list(lost)] = True
+        takers = grid.takes & ~gone
+        vms = [
+            vm
+            for host in np.flatnonzero(gone).tolist()
+            for vm in (grid.leaving(host) if out[host] else grid.residents[host])
+        ]
+        choices = {vm: int((grid.able[grid.kind[vm]] & takers).sum()) for vm in vms}
+        if takers.any():
+            vms = [vm for vm in vms if choices[vm]]
+        memory = grid.memory
+        large = sorted(vms, key=lambda vm: (-int(memory[vm]), vm not in grid.mates, vm))
+        bound = sorted(vms, key=lambda vm: (vm not in grid.mates, choices[vm], -int(memory[vm]), vm))
+        left = self._pack(large, gone, takers)
+        return None if left is None else self._pack(bound, gone, takers)
+
+    def _pack(self, vms: list[int], gone: Flags, takers: Flags) -> int | None:
+        """Each VM into the fullest host that has room for it; the first that finds none is returned."""
+        grid = self.grid
+        full = np.iinfo(np.int64).max
+        free = np.where(takers, grid.capacity - grid.held, -1)
+        placed: dict[int, int] = {}
+        for vm in vms:
+            fits = (free >= grid.memory[vm]) & grid.able[grid.kind[vm]]
+            for mate in grid.mates.get(vm, ()):
+                place = placed.get(mate, int(grid.at[mate]))
+                if mate in placed or not gone[place]:
+                    fits[place] = False
+            if not fits.any():
+                return vm
+            host = int(np.where(fits, free, full).argmin())
+            free[host] -= grid.memory[vm]
+            placed[vm] = host
+        return None
