@@ -17,3 +17,12 @@ def updates(hosts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         {"package": package, "before": before, "after": after, "hosts": names}
         for (package, before, after), names in sorted(found.items())
     ]
+
+
+MANY = 4
+"""More hosts than this, if they are all there are, are told as `all 14 hosts`."""
+
+
+def where(names: Sequence[str], of: int) -> str:
+    """On which of the run's `of` hosts."""
+    return f"all {of} hosts" if len(names) == of > MANY else ", ".join(names)

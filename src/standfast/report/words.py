@@ -11,7 +11,7 @@ from standfast.model.units import size, span
 from standfast.report.facts import report_dict
 from standfast.report.plain import cell, table
 from standfast.report.story import kept, moved, off, predicted
-from standfast.report.updates import updates
+from standfast.report.updates import updates, where
 
 
 def report_text(run: Run, events: Sequence[EventRow]) -> str:
@@ -101,7 +101,7 @@ def _versions(hosts: Sequence[dict[str, Any]]) -> list[str]:
         (
             each["package"],
             f"{each['before'] or 'new'} -> {each['after'] or 'removed'}",
-            ", ".join(each["hosts"]),
+            where(each["hosts"], len(hosts)),
         )
         for each in updates(hosts)
     ]

@@ -8,7 +8,7 @@ from typing import Any
 from standfast.model.units import span
 from standfast.report.html.scale import LengthScale, Tick, short
 
-MOST = 40
+MOST = 24
 """How many moves are drawn, those nearest to their budget first; the table has them all."""
 ROW = 34
 TOP = 18

@@ -18,7 +18,7 @@ from standfast.report.html.scale import TimeScale
 from standfast.report.html.tiles import tiles
 from standfast.report.html.timeline import result, timeline
 from standfast.report.plain import cell
-from standfast.report.updates import updates
+from standfast.report.updates import updates, where
 
 
 def report_html(run: Run, events: Sequence[EventRow]) -> str:
@@ -59,6 +59,7 @@ def _environment() -> Environment:
         "day": _day,
         "pending": lambda host: words.pending(host).replace("->", "→"),
         "result": result,
+        "where": where,
         "count": story.count,
     }
     return environment
