@@ -158,7 +158,7 @@ def _other_hands(exam: Exam) -> Iterator[Reason]:
     name = exam.name
     managers = _units(exam, Hand.CLUSTER_MANAGER)
     if managers and exam.manager_idle:
-        words = f"{managers} is in maintenance mode on {name}."
+        words = f"{managers} on {name} {'is' if ',' not in managers else 'are'} in maintenance mode."
         yield _of(exam, Code.HOST_CLUSTER_MANAGER_IDLE, words, "Keep it so until the run has ended.")
     elif managers:
         fencing = ", and may fence the host (switch it off)" if exam.fencing else ""
@@ -218,7 +218,9 @@ def _units(exam: Exam, hand: Hand) -> str:
 
 
 def _runs(exam: Exam, hand: Hand) -> str:
-    return "runs" if any(other.active for other in _these(exam, hand)) else "starts at the next boot"
+    those = _these(exam, hand)
+    end = "s" if len(those) == 1 else ""
+    return f"run{end}" if any(other.active for other in those) else f"start{end} at the next boot"
 
 
 def _state(exam: Exam, policy: Policy) -> Iterator[Reason]:
