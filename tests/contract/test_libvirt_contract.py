@@ -58,7 +58,7 @@ def test_observe_tells_where_everything_is(lab: Lab, kit: Kit) -> None:
     snapshot = kit.observe()
     assert [host.name for host in snapshot.hosts] == ["kvm1", "kvm2"]
     assert all(host.reachable and len(host.id) == 36 for host in snapshot.hosts)
-    assert {host.memory_bytes for host in snapshot.hosts} == {4 * 2**30}
+    assert {host.memory_bytes for host in snapshot.hosts} == {6 * 2**30}
     where = {vm.name: [snapshot.host_name(vm.host)] for vm in snapshot.vms}
     assert where == lab.where()
     big = kit.vm("vm1")
