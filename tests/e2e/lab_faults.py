@@ -419,7 +419,7 @@ FAULTS = (
             f"ls {_DISKS} >/tmp/names; mount -t tmpfs tmpfs {_DISKS}; (cd {_DISKS}; xargs touch </tmp/names)",
             f"umount {_DISKS}; rm /tmp/names",
         ),
-        follows=("vm3 no_target",),
+        follows=("vm3 no_target", "vm5 no_target"),
     ),
     # VMs
     Fault(

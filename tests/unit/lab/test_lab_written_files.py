@@ -106,5 +106,5 @@ def test_the_config_names_every_host_with_its_migration_address_and_declared_mem
         "uri": "qemu+ssh://root@kvm2/system",
         "ssh": "root@kvm2",
         "migration_address": "198.18.13.12",
-        "memory_bytes": 4294967296,
+        "memory_bytes": 6442450944,
     }
