@@ -6,8 +6,11 @@ Comes before the whole run by its name, while the lab's hosts have updates pendi
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -25,16 +28,38 @@ def program(lab: Lab, tmp_path: Path) -> Program:
     return Program(lab.config_path, tmp_path / "state")
 
 
+@dataclass(frozen=True, slots=True)
+class Pretending(Program):
+    """The program with a limit of its own for libvirt's version."""
+
+    def _command(self, words: tuple[str, ...]) -> list[str]:
+        code = (
+            "from standfast.platforms.libvirt import reading; reading.OLDEST_LIBVIRT = 99_000_000; "
+            "from standfast.cli import main; main()"
+        )
+        options = ["--config", str(self.config), "--state-dir", str(self.state_dir)]
+        return [sys.executable, "-c", code, *options, *words]
+
+
 def altered(
-    lab: Lab, tmp_path: Path, *, config: tuple[str, str] = ("", ""), known_hosts: str = ""
+    lab: Lab,
+    tmp_path: Path,
+    *,
+    config: tuple[str, str] = ("", ""),
+    known_hosts: str = "",
+    key: Path | None = None,
 ) -> Program:
-    """The lab's config with one thing changed in it (regular expression, replacement) or other host keys."""
+    """The lab's config with one thing changed in it (regular expression, replacement), other host keys, or
+    another key of ours."""
     text = lab.config_path.read_text()
-    if known_hosts:
+    if known_hosts or key is not None:
         ssh = lab.paths.ssh_config.read_text()
         other = tmp_path / "ssh_config"
-        (tmp_path / "known_hosts").write_text(known_hosts)
-        ssh = re.sub(r"(?m)^(\s*UserKnownHostsFile\s+).*$", rf"\g<1>{tmp_path}/known_hosts", ssh)
+        if known_hosts:
+            (tmp_path / "known_hosts").write_text(known_hosts)
+            ssh = re.sub(r"(?m)^(\s*UserKnownHostsFile\s+).*$", rf"\g<1>{tmp_path}/known_hosts", ssh)
+        if key is not None:
+            ssh = re.sub(r"(?m)^(\s*IdentityFile\s+).*$", rf"\g<1>{key}", ssh)
         # No connection that is open already may answer in its place.
         ssh = re.sub(r"(?m)^\s*Control(Path|Master|Persist)\s.*\n", "", ssh)
         other.write_text(ssh)
@@ -87,6 +112,42 @@ def test_a_changed_host_key_is_told_apart_from_an_unknown_one(lab: Lab, tmp_path
     scanned = altered(lab, tmp_path, known_hosts=addresses).call("scan")
     assert scanned.returncode == AUTH, scanned.stdout + scanned.stderr
     assert "is not the one known here" in scanned.stdout
+
+
+def test_a_key_that_no_host_knows_is_told_apart_from_a_host_that_is_down(lab: Lab, tmp_path: Path) -> None:
+    key = tmp_path / "stranger"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    stranger = altered(lab, tmp_path, key=key)
+    scanned = stranger.call("scan")
+    assert scanned.returncode == AUTH, scanned.stdout + scanned.stderr
+    assert scanned.stdout.count("it does not accept our SSH key") == len(lab.hosts)
+    assert "does not accept our SSH key" in refused_plan(stranger, tmp_path)
+    begun = stranger.call(
+        *("init", "--config", str(tmp_path / "new.yaml"), "--ssh-config", str(tmp_path / "ssh_config")),
+        *(f"qemu+ssh://root@{host}/system" for host in lab.hosts),
+    )
+    assert begun.returncode == AUTH, begun.stderr
+    assert "it does not accept our SSH key" in begun.stderr
+    assert not (tmp_path / "new.yaml").exists()
+    assert_untouched(lab, Program(lab.config_path, tmp_path / "state"))
+
+
+def test_a_libvirt_that_is_too_old_is_refused_by_name(lab: Lab, tmp_path: Path) -> None:
+    """The real answer of a real libvirtd, against a limit that is higher than usual."""
+    program = Pretending(lab.config_path, tmp_path / "state")
+    said = refused_plan(program, tmp_path)
+    assert re.search(
+        r"REFUSED: kvm1 can't be used \(its libvirt \d+\.\d+\.\d+ is older than 99\.0\.0: ", said
+    )
+    scanned = program.call("scan")
+    assert scanned.returncode == 3, scanned.stdout + scanned.stderr
+    begun = program.call(
+        *("init", "--config", str(tmp_path / "new.yaml"), "--ssh-config", str(lab.paths.ssh_config)),
+        *(f"qemu+ssh://root@{host}/system" for host in lab.hosts),
+    )
+    assert begun.returncode == 1, begun.stderr
+    assert "is older than 99.0.0" in begun.stderr
+    assert_untouched(lab, program)
 
 
 def addresses_of(lab: Lab) -> dict[str, str]:

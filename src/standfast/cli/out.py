@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from standfast.model.errors import StandfastError
+from standfast.model.units import count
 from standfast.report.plain import table, visible
 
 __all__ = ["interactive", "plural", "say", "show", "show_error", "show_json", "table"]
@@ -37,9 +38,7 @@ def show_error(error: StandfastError, *, as_json: bool) -> None:
         say(f"standfast: {error}")
 
 
-def plural(number: int, word: str, many: str = "") -> str:
-    """`1 host`, `3 hosts`."""
-    return f"{number} {word if number == 1 else many or word + 's'}"
+plural = count
 
 
 def interactive() -> bool:

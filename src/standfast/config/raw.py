@@ -125,7 +125,7 @@ POLICY_WORDS = {
     "clock_skew_seconds": "a host whose clock is off by more than this is not healthy",
     "rebalance_threshold_points": "VMs are spread at the end if memory use differs more (standard deviation, "
     "percent points)",
-    "security_only": "only security updates make a host due; its turn then installs all that is pending",
+    "security_only": "only security updates, and what they need, are installed; only they make a host due",
     "always_reboot": "reboot also a host whose updates do not ask for it",
     "accepted_findings": "codes of `standfast doctor` that are taken as they are: no host is held for them",
 }

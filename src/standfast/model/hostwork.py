@@ -75,6 +75,8 @@ class WorkOrder:
     run: RunId
     epoch: int
     attempt: int = 1
+    security_only: bool = False
+    """Of what is pending, only security updates are downloaded or installed, and what they need."""
 
     @property
     def unit(self) -> str:

@@ -67,3 +67,8 @@ def span(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def count(number: int, word: str, many: str = "") -> str:
+    """`1 host`, `3 hosts`."""
+    return f"{number} {word if number == 1 else many or word + 's'}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from standfast.model.cluster import Host
-from standfast.model.hostwork import PendingUpdate
+from standfast.model.hostwork import PendingUpdate, UpdateState
 from standfast.model.policy import Policy
 
 _NEEDING: tuple[tuple[str, re.Pattern[str]], ...] = (
@@ -18,11 +18,19 @@ _NEEDING: tuple[tuple[str, re.Pattern[str]], ...] = (
 """Packages whose old code goes on running until a reboot: families by name, as on Debian and Fedora."""
 
 
+def due(updates: UpdateState, policy: Policy) -> tuple[PendingUpdate, ...]:
+    """Of what a scan has found, the updates that a run under `policy` installs."""
+    return tuple(update for update in updates.pending if update.security or not policy.security_only)
+
+
+def compliant(updates: UpdateState, policy: Policy) -> bool:
+    """Nothing is due, and no reboot is needed."""
+    return not due(updates, policy) and not updates.reboot_signs
+
+
 def pending(host: Host, policy: Policy) -> tuple[PendingUpdate, ...]:
-    """Updates that a run under `policy` installs; empty where the host was not scanned."""
-    if host.updates is None:
-        return ()
-    return tuple(update for update in host.updates.pending if update.security or not policy.security_only)
+    """What is due on the host; empty where it was not scanned."""
+    return () if host.updates is None else due(host.updates, policy)
 
 
 def why_reboot(host: Host, policy: Policy) -> str:
@@ -46,4 +54,4 @@ def why_reboot(host: Host, policy: Policy) -> str:
 
 def has_work(host: Host, policy: Policy) -> bool:
     """Something is pending under the policy, or a reboot is due."""
-    return bool(pending(host, policy)) or (host.updates is not None and bool(host.updates.reboot_signs))
+    return host.updates is not None and not compliant(host.updates, policy)

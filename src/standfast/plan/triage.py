@@ -67,13 +67,7 @@ def _left_out(host: Host) -> Reason:
 
 def _against(unmovable: Unmovable, host: Host, darkness: Darkness) -> Iterator[Reason]:
     if not host.reachable or host.facts is None:
-        why = f" ({host.unreachable_why})" if host.unreachable_why else ""
-        sentence = (
-            f"{host.name} itself did not answer." if host.reachable else f"{host.name} can't be reached{why}."
-        )
-        yield Reason(
-            Code.HOST_UNREACHABLE, sentence, f"Bring {host.name} back or leave it out.", host=host.id
-        )
+        yield _no_answer(host)
         return
     if host.updates is None:
         yield not_scanned(host)
@@ -96,9 +90,25 @@ def _against(unmovable: Unmovable, host: Host, darkness: Darkness) -> Iterator[R
 
 def not_scanned(host: Host) -> Reason:
     """What is pending there is not known."""
-    why = f"could not be scanned for updates ({host.unscanned_why.rstrip('.')})"
-    words = f"{host.name} {why if host.unscanned_why else 'was not scanned for updates'}."
+    why = _because(host, host.unscanned_why)
+    words = f"{host.name} {'could not be' if why else 'was not'} scanned for updates{why}."
     return Reason(Code.HOST_NOT_SCANNED, words, "Mend that, or leave it out.", host=host.id)
+
+
+def _no_answer(host: Host) -> Reason:
+    """Why nothing can be done to a host that can't be asked, or not all that has to be asked of it."""
+    why = _because(host, host.unreachable_why)
+    if host.unreachable_code == "host_too_old":
+        words = f"{host.name} can't be used{why}."
+        return Reason(Code.HOST_TOO_OLD, words, f"Upgrade {host.name} or leave it out.", host=host.id)
+    what = "itself did not answer" if host.reachable else "can't be reached"
+    mend = f"Bring {host.name} back or leave it out."
+    return Reason(Code.HOST_UNREACHABLE, f"{host.name} {what}{why}.", mend, host=host.id)
+
+
+def _because(host: Host, why: str) -> str:
+    """The error behind it in brackets, without the host's name a second time."""
+    return f" ({why.removeprefix(f'{host.name}: ').rstrip('.')})" if why else ""
 
 
 def packages_of(host: Host) -> Iterator[Reason]:

@@ -13,7 +13,9 @@ from standfast.model.cluster import Snapshot, Vm
 from standfast.model.ids import HostId
 from standfast.model.moves import Purpose
 from standfast.model.run import HostRow, Phase
+from standfast.model.units import count
 from standfast.plan import blockers, headroom
+from standfast.plan.reboots import compliant
 from standfast.run import draining
 from standfast.run.actions import Action, Ask, Question
 from standfast.run.seen import View
@@ -33,7 +35,8 @@ def ahead(view: View, row: HostRow, before: Sequence[HostRow]) -> tuple[Action, 
         noted = state_before(view, row)
         if noted:
             return noted
-    if row.scan_before is None or row.scan_before.interrupted or row.scan_before.compliant:
+    scan = row.scan_before
+    if scan is None or scan.interrupted or compliant(scan, view.policy):
         return ()
     return _moves(view, row)
 
@@ -48,7 +51,7 @@ def state_before(view: View, row: HostRow) -> tuple[Action, ...]:
     scan = row.scan_before or view.seen.scans.get(row.host)
     health = row.health_before or view.seen.healths.get(row.host)
     if scan is not row.scan_before or health is not row.health_before:
-        pending = f"{len(scan.pending)} updates pending" if scan is not None else "state noted"
+        pending = f"{count(len(scan.pending), 'update')} pending" if scan is not None else "state noted"
         return (note(row, "state_before", pending, scan_before=scan, health_before=health),)
     questions = [
         Ask(row.host, question)

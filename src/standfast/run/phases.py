@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping
 from standfast.model.hostwork import WorkKind, WorkPhase
 from standfast.model.reasons import Code
 from standfast.model.run import ENDED_PHASES, HostRow, Phase, RunState
+from standfast.model.units import count
 from standfast.plan import headroom
+from standfast.plan.reboots import compliant, due
 from standfast.run import ahead, cordons, draining, examined, restart, shutting, silencing, verifying
 from standfast.run.actions import Action, Ask, Begin, Question
 from standfast.run.seen import View
@@ -76,7 +78,7 @@ def silenced(view: View, row: HostRow) -> tuple[Action, ...]:
         mend = "Run `dpkg --configure -a` on it, then resume."
         words = f"{row.name}: an earlier package operation was interrupted: {row.scan_before.interrupted}."
         return hold(view, row, Code.HOST_PACKAGES_BROKEN, words, mend)
-    if row.scan_before.compliant and not _must_reboot(view, row):
+    if compliant(row.scan_before, view.policy) and not _must_reboot(view, row):
         return cordons.give_back(view, row, Phase.DONE, "nothing pending and no reboot needed: left alone")
     prepares = silencing.put_up(view, row) or cordons.put_up(view, row)
     return (
@@ -101,7 +103,8 @@ def empty(view: View, row: HostRow) -> tuple[Action, ...]:
         return (enter(view, row, Phase.DRAINING, "a VM is on it again: evacuating"),)
     if not view.may_start:
         return ()
-    text = f"no VM on it: installing {len(row.scan_before.pending) if row.scan_before else 0} updates"
+    updates = len(due(row.scan_before, view.policy)) if row.scan_before else 0
+    text = f"no VM on it: installing {count(updates, 'update')}"
     return (enter(view, row, Phase.PATCHING, text, boot_id_before=facts.boot_id, scan_after=None),)
 
 
@@ -134,7 +137,7 @@ def patching(view: View, row: HostRow) -> tuple[Action, ...]:
             note(
                 row,
                 "patched",
-                f"{len(work.versions_after)} packages changed",
+                f"{count(len(work.versions_after), 'package')} changed",
                 scan_after=answer,
                 versions_before=work.versions_before,
                 versions_after=work.versions_after,

@@ -82,7 +82,14 @@ class View:
 
     def order(self, row: HostRow, kind: WorkKind) -> WorkOrder:
         """This row's order for that kind of work; its unit's name is the same at every tick."""
-        return WorkOrder(kind, row.host, self.run.id, self.seen.epoch, row.attempt)
+        return WorkOrder(
+            kind,
+            row.host,
+            self.run.id,
+            self.seen.epoch,
+            row.attempt,
+            security_only=self.policy.security_only,
+        )
 
     def work(self, row: HostRow, kind: WorkKind) -> WorkState | None:
         """What the host says of this row's unit of that kind."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from standfast.model.cluster import Host
+from standfast.model.hostwork import UpdateState
 from standfast.model.reasons import Code
 from standfast.model.run import HostRow, Phase
+from standfast.model.units import count
+from standfast.plan.reboots import compliant, due
 from standfast.run import health
 from standfast.run.actions import Action, Ask, Question
 from standfast.run.seen import View
@@ -38,16 +41,23 @@ def _scanned(view: View, row: HostRow, host: Host) -> tuple[Action, ...]:
         if answer is None or answer.boot_id != host.facts.boot_id:
             ask = Ask(row.host, Question.SCAN)
             return (Action(call=ask),) if view.free_to_call(row, ask.key) else _unwell(view, row, ())
-        text = "nothing pending" if answer.compliant else f"{len(answer.pending)} updates still pending"
+        text = _pending(view, answer)
         return (note(row, "scanned_after", text, scan_after=answer),)
-    if scan.compliant:
+    if compliant(scan, view.policy):
         return ()
-    what = ", ".join(update.package for update in scan.pending[:5]) or ", ".join(scan.reboot_signs)
+    what = ", ".join(update.package for update in due(scan, view.policy)[:5]) or ", ".join(scan.reboot_signs)
     if row.attempt < ROUNDS and view.may_start:
         text = f"still to do: {what}: another round"
         return (enter(view, row, Phase.EMPTY, text, attempt=row.attempt + 1),)
     words = f"{row.name} is not compliant after {row.attempt} rounds: {what}."
     return hold(view, row, Code.STILL_PENDING, words, "Mend it on the host, then resume.")
+
+
+def _pending(view: View, scan: UpdateState) -> str:
+    """What a scan has found, in words; what is not due is not hidden."""
+    left, rest = due(scan, view.policy), len(scan.pending) - len(due(scan, view.policy))
+    text = f"{count(len(left), 'update')} still pending" if left else "nothing pending"
+    return f"{text}, but {count(rest, 'update')} not for security" if rest else text
 
 
 def _healthy(view: View, row: HostRow) -> tuple[Action, ...]:

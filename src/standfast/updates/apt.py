@@ -84,6 +84,7 @@ class AptWork:
             order.kind,
             order.run,
             str(order.epoch),
+            "security" if order.security_only else "all",
             input=script("unit"),
             timeout_seconds=BEGIN_SECONDS,
         )

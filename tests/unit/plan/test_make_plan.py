@@ -219,6 +219,29 @@ def test_a_host_that_can_not_be_done_is_refused_and_the_others_are_planned(
     assert [alone.reason for alone in plan.left_alone] == list(plan.refusals)
 
 
+def test_why_a_host_did_not_answer_is_said_with_its_refusal() -> None:
+    too_old = "host3: its libvirt 6.4.0 is older than 6.5.0."
+    for changes, code, sentence in (
+        (
+            {"reachable": False, "unreachable_why": too_old, "unreachable_code": "host_too_old"},
+            Code.HOST_TOO_OLD,
+            "host3 can't be used (its libvirt 6.4.0 is older than 6.5.0).",
+        ),
+        (
+            {"facts": None, "unreachable_why": "host3: it does not accept our SSH key."},
+            Code.HOST_UNREACHABLE,
+            "host3 itself did not answer (it does not accept our SSH key).",
+        ),
+        (
+            {"updates": None, "unscanned_why": "host3: apt-get update failed."},
+            Code.HOST_NOT_SCANNED,
+            "host3 could not be scanned for updates (apt-get update failed).",
+        ),
+    ):
+        (refusal,) = planned(changed_host(lab(), 3, **changes)).refusals
+        assert (refusal.code, refusal.sentence) == (code, sentence)
+
+
 def test_a_host_that_can_not_be_reached_is_refused() -> None:
     snapshot = lab()
     gone = replace(snapshot, vms=tuple(one for one in snapshot.vms if one.host != host_id(3)))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from run_drive import QUICK, Died, Drive, DriveMaker, open_drives
 
-from standfast.model.hostwork import WorkKind
+from standfast.model.hostwork import PendingUpdate, WorkKind
 from standfast.model.policy import Policy
 from standfast.model.reasons import Code
 from standfast.model.run import MoveState, Phase, RunState, Verb
@@ -44,6 +44,27 @@ def test_every_host_is_patched_and_no_vm_is_interrupted(drives: DriveMaker) -> N
     done = [move for move in run.moves if move.state is MoveState.DONE]
     assert len(done) == len(run.plan.moves) == 12
     assert all(move.record is not None and move.record.blackout_seconds is not None for move in done)
+
+
+def test_security_only_installs_those_updates_and_is_content_with_the_others_pending(
+    drives: DriveMaker,
+) -> None:
+    kernel = PendingUpdate("linux-image-amd64", "6.1.140-1", "6.1.147-1", security=True)
+    tool = PendingUpdate("less", "590-1", "590-2")
+    the_drive = drives(
+        SimSpec(hosts=3, vms=4, packages=(kernel, tool)), policy=replace(QUICK, security_only=True)
+    )
+    the_drive.begin()
+    run = the_drive.to_the_end()
+    assert run.state is RunState.COMPLETED
+    for row in run.hosts:
+        assert dict(row.versions_after) == {"linux-image-amd64": "6.1.147-1"}
+        assert row.scan_after is not None
+        assert row.scan_after.pending == (tool,)
+    texts = [event.text for event in the_drive.store.events(run.id)]
+    assert texts.count("no VM on it: installing 1 update") == 3
+    assert texts.count("nothing pending, but 1 update not for security") == 3
+    the_drive.assert_kept()
 
 
 def test_rules_hold_in_every_intermediate_state(drives: DriveMaker) -> None:

@@ -54,6 +54,7 @@ update*)
     echo 'After this operation, 1,000 B of additional disk space will be used.' ;;
 '-s '*) cat "$STANDFAST_ROOT/sim" 2>/dev/null ;;
 *upgrade*)
+    case $* in *' install '*'='*) ;; *' install '*) exit 100 ;; esac
     echo 'pkg 2.0' >"$STANDFAST_ROOT/installed"
     mkdir -p "$STANDFAST_ROOT/etc" && echo new >"$STANDFAST_ROOT/etc/a b.conf.dpkg-dist"
     echo 'Setting up pkg (2.0) ...'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from fake_host import HOST, FakeHost
 from standfast.model.errors import OutsideError, WorkRefusedError
 from standfast.model.hostwork import RebootSign, WorkKind, WorkOrder, WorkPhase, WorkState
 from standfast.model.ids import RunId
+from standfast.updates.pending import parse_inst
 from standfast.updates.scripts import NAMES, script
 
 RUN = RunId("01RUN")
@@ -65,6 +67,45 @@ def test_a_patch_that_fails_hands_over_the_last_words(host: FakeHost) -> None:
     work = done(host, order())
     assert (work.phase, work.exit_code) == (WorkPhase.FAILED, 100)
     assert "Setting up pkg (2.0)" in work.detail
+
+
+INST = (
+    "Inst libc6 [2.36-9] (2.36-10 Debian-Security:12/stable-security [amd64]) []",
+    "Inst less [590-1] (590-2 Debian:12.9/stable [amd64])",
+    "Inst openssl [3.0-1] (3.0-2 Debian:12.9/stable, Debian-Security:12/stable-security [amd64])",
+    "Inst linux-image-6.1.0-38-amd64 (6.1.147-1 Debian-Security:12/stable-security [amd64])",
+    "Inst linux-image-amd64 [6.1.140-1] (6.1.147-1 Debian-Security:12/stable-security [amd64])",
+    "Inst bash [5.1-2] (5.1-3 Ubuntu:22.04/jammy-updates, Ubuntu:22.04/jammy-security [amd64])",
+    "Inst zlib1g:i386 [1:1.2-1] (1:1.2-2 Debian-Security:12/stable-security [i386])",
+    "Inst vim [9.0-1] (9.0-2 UbuntuESM:22.04/jammy-infra [amd64])",
+    "Inst nano [7-1] (7-2 UbuntuESMApps:22.04/jammy-apps [amd64])",
+    "Inst tool [1-1] (1-2 lab:1/stable-securityish [amd64])",
+    "Inst other [1-1] (1-2 My-security:1/stable [amd64])",
+    "Inst local [1-1] (1-2 [amd64])",
+    "Conf libc6 (2.36-10 Debian-Security:12/stable-security [amd64])",
+)
+
+
+def test_security_only_installs_what_the_scan_says_is_for_security(host: FakeHost) -> None:
+    host.put("sim", "\n".join(INST) + "\n")
+    wanted = [
+        f"{each.package}={each.candidate}" for each in parse_inst(INST) if each.security and each.installed
+    ]
+    assert len(wanted) == 7
+    for kind in (WorkKind.STAGE, WorkKind.PATCH):
+        host.put("apt.log")
+        work = done(host, replace(order(kind), security_only=True))
+        assert work.phase is WorkPhase.SUCCEEDED, work.detail
+        (line,) = [line for line in host.read("apt.log").splitlines() if " install " in line]
+        assert line.partition(" --only-upgrade --no-remove -- ")[2].split() == wanted
+        assert ("--download-only" in line) is (kind is WorkKind.STAGE)
+
+
+def test_security_only_without_a_security_update_installs_nothing(host: FakeHost) -> None:
+    host.put("sim", f"{INST[1]}\n")
+    work = done(host, replace(order(), security_only=True))
+    assert work.phase is WorkPhase.SUCCEEDED
+    assert not acted(host)
 
 
 def test_a_name_acts_once_ever(host: FakeHost) -> None:

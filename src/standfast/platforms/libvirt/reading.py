@@ -155,6 +155,7 @@ class Reader:
                 f"its libvirt {version_text(version)} is older than {version_text(OLDEST_LIBVIRT)}",
                 where=self.name,
                 why="older ones can't keep a host free of VMs by a hook of ours",
+                do="Upgrade it, or leave the host out.",
             )
         try:
             found = parse_capabilities(connection.getCapabilities())

@@ -37,6 +37,7 @@ def begin(state: State, order: WorkOrder) -> None:
     if order.unit in host.works:
         raise WorkRefusedError("unit_exists", f"unit {order.unit} was begun before", where=host.base.name)
     work = SimWork(order.unit, order.kind, WorkPhase.RUNNING, host.boot_id, state.now)
+    work.security_only = order.security_only
     host.works[order.unit] = work
     refusal = _refusal(state, host, order)
     host.epoch = max(host.epoch, order.epoch)

@@ -81,11 +81,12 @@ def _work_ended(state: State, host: SimHost, work: SimWork) -> None:
         work.detail = "E: simulated failure"
         return
     if work.kind is WorkKind.PATCH:
-        work.versions_before = tuple((update.package, update.installed) for update in host.pending)
-        work.versions_after = tuple((update.package, update.candidate) for update in host.pending)
-        if any(update.package.startswith(NEEDS_REBOOT) for update in host.pending):
+        installed = [update for update in host.pending if update.security or not work.security_only]
+        work.versions_before = tuple((update.package, update.installed) for update in installed)
+        work.versions_after = tuple((update.package, update.candidate) for update in installed)
+        if any(update.package.startswith(NEEDS_REBOOT) for update in installed):
             host.reboot_signs = tuple(dict.fromkeys((*host.reboot_signs, RebootSign.NEWER_KERNEL)))
-        host.pending = ()
+        host.pending = tuple(update for update in host.pending if update not in installed)
 
 
 def _goes_down(state: State, host: SimHost) -> None:

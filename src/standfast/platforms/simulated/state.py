@@ -88,6 +88,7 @@ class SimWork:
     boot_id: str
     began_at: float
     ends_at: float | None = None
+    security_only: bool = False
     fails: bool = False
     exit_code: int | None = None
     detail: str = ""

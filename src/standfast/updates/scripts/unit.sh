@@ -1,5 +1,5 @@
-# What a named unit runs. Arguments: DIRECTORY KIND RUN EPOCH. Its result is a file; its exit code is always 0.
-directory=$1 kind=$2 run=$3 epoch=$4
+# What a named unit runs. Arguments: DIRECTORY KIND RUN EPOCH all|security. Its result is a file; its exit code is always 0.
+directory=$1 kind=$2 run=$3 epoch=$4 scope=${5:-all}
 exec >"$directory/log" 2>&1 </dev/null
 DEBIAN_FRONTEND=noninteractive
 NEEDRESTART_MODE=l # list only: what runs is replaced by the reboot, not by restarts in between
@@ -10,6 +10,36 @@ apt() {
     # Changed configuration files of the host's own are kept; the package's version is put beside them.
     apt-get -y -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
         -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@"
+}
+security_updates() { # PACKAGE=VERSION of what would be upgraded from a security archive, as updates/pending.py has it
+    apt-get -s upgrade --with-new-pkgs 2>/dev/null | awk '
+        /^Inst [^ ]+ \[/ {
+            rest = $0
+            sub(/^[^(]*\(/, "", rest); sub(/\).*/, "", rest); sub(/ \[[^]]*\]$/, "", rest)
+            version = rest; sub(/ .*/, "", version)
+            if (!sub(/^[^ ]+ /, "", rest)) next
+            count = split(rest, origin, /, */)
+            for (i = 1; i <= count; i++) {
+                label = origin[i]; sub(/:.*/, "", label)
+                suite = origin[i]; if (!sub(/^[^:]*:[^\/]*\//, "", suite)) suite = ""
+                if (label == "Debian-Security" || label ~ /ESM(Apps)?$/ || suite ~ /-security$/) {
+                    print $2 "=" version
+                    next
+                }
+            }
+        }'
+}
+upgrade() { # more options for apt-get
+    if [ "$scope" != security ]; then
+        apt "$@" upgrade --with-new-pkgs
+        return
+    fi
+    # What they need comes along; --only-upgrade keeps what was installed by the way marked so.
+    set -f
+    # shellcheck disable=SC2046 # neither names nor versions hold blanks
+    set -- "$@" install --only-upgrade --no-remove -- $(security_updates)
+    set +f
+    case $* in *=*) apt "$@" ;; *) echo "No security update is pending." ;; esac
 }
 log_end() {
     tail -n 12 "$directory/log"
@@ -44,7 +74,7 @@ changes() {
 stage() {
     check_epoch
     refresh || finish failed 100 "The package lists could not be fetched: $(log_end)"
-    apt --download-only upgrade --with-new-pkgs || finish failed $? "Updates could not be downloaded: $(log_end)"
+    upgrade --download-only || finish failed $? "Updates could not be downloaded: $(log_end)"
     finish succeeded 0 "Updates are downloaded."
 }
 patch() {
@@ -52,7 +82,7 @@ patch() {
     check_dpkg
     versions >"$directory/versions.before"
     code=0
-    apt upgrade --with-new-pkgs || code=$?
+    upgrade || code=$?
     changes
     beside=$(find "$root/etc" -cnewer "$directory/order" -name '*.dpkg-dist' 2>/dev/null | sort)
     [ "$code" -eq 0 ] || finish failed "$code" "apt-get ended with $code: $(log_end)"
