@@ -1,7 +1,8 @@
-"""Files that are written whole or not at all, and the sentence for one that can't be."""
+"""Files read up to a size, written whole or not at all, and the sentence for one that can't be."""
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from pathlib import Path
@@ -36,6 +37,15 @@ def _against(path: Path) -> str:
     except (OSError, ValueError) as error:  # a name that is too long, or holds what no name can
         return getattr(error, "strerror", None) or str(error)
     return "" if os.access(path.parent, os.W_OK | os.X_OK) else f"{path.parent} can't be written to"
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """What is in the file. Raises OSError, also for one that holds more than `most` bytes or has no end."""
+    with path.open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    return content
 
 
 def write_whole(path: Path, content: str, what: str, *, mode: int = 0o666) -> None:

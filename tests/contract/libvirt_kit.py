@@ -84,9 +84,17 @@ class Kit:
             seconds,
         )
 
-    def do(self, kind: WorkKind, host: HostId, *, attempt: int, seconds: float = 180.0) -> WorkState:
+    def do(
+        self,
+        kind: WorkKind,
+        host: HostId,
+        *,
+        attempt: int,
+        seconds: float = 180.0,
+        security_only: bool = False,
+    ) -> WorkState:
         """Begin a unit and wait for its end."""
-        order = WorkOrder(kind, host, BY.run, BY.epoch, attempt)
+        order = WorkOrder(kind, host, BY.run, BY.epoch, attempt, security_only=security_only)
         self.work.begin(order)
 
         def look() -> WorkState | None:

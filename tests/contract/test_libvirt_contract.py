@@ -222,10 +222,17 @@ def test_an_empty_host_goes_all_the_way(kit: Kit, lab: Lab) -> None:
 
     assert kit.do(WorkKind.STAGE, host, attempt=2).phase is WorkPhase.SUCCEEDED
     assert kit.work.scan(host, refresh=False).pending == pending.pending
-    patched = kit.do(WorkKind.PATCH, host, attempt=2)
+    secured = kit.do(WorkKind.PATCH, host, attempt=2, security_only=True)
+    assert secured.phase is WorkPhase.SUCCEEDED, secured.detail
+    assert secured.versions_before == (("standfast-lab-kernel", "1.0"), ("standfast-lab-library", "1.0"))
+    assert secured.versions_after == (("standfast-lab-kernel", "1.1"), ("standfast-lab-library", "1.1"))
+    assert {update.package for update in kit.work.scan(host, refresh=False).pending} == {
+        "standfast-lab-config",
+        "standfast-lab-tools",
+    }
+    patched = kit.do(WorkKind.PATCH, host, attempt=3)
     assert patched.phase is WorkPhase.SUCCEEDED, patched.detail
-    assert ("standfast-lab-kernel", "1.0") in patched.versions_before
-    assert ("standfast-lab-kernel", "1.1") in patched.versions_after
+    assert ("standfast-lab-tools", "1.1") in patched.versions_after
     assert "/etc/standfast-lab/lab.conf.dpkg-dist" in patched.detail
     between = kit.work.scan(host, refresh=False)
     assert between.pending == ()

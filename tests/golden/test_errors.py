@@ -131,11 +131,31 @@ def test_there_are_no_runs_yet(place: Place) -> None:
 
 
 def test_runs_of_a_cluster_that_there_never_was(place: Place) -> None:
-    printed = place.run("run", "list", "--cluster", "plya")
+    for words in (("run", "list"), ("history",)):
+        printed = place.run(*words, "--cluster", "plya")
+        assert (printed.out, printed.code) == ("", 2)
+        assert printed.err == (
+            "standfast: {dir}/standfast.yaml: there is no cluster 'plya'. Did you mean 'play'?\n"
+        )
+
+
+@pytest.mark.parametrize("verb", ["show", "watch", "report", "pause", "resume", "cancel", "abandon"])
+def test_an_empty_run_is_not_the_only_one(finished: Place, verb: str) -> None:
+    printed = finished.run("run", verb, "")
     assert (printed.out, printed.code) == ("", 2)
-    assert (
-        printed.err == "standfast: {dir}/standfast.yaml: there is no cluster 'plya'. Did you mean 'play'?\n"
-    )
+    assert printed.err == ("standfast: no run is named. Write its id, the beginning of one, or `last`.\n")
+
+
+@pytest.mark.parametrize("words", [("status",), ("config",), ("down",), ("up",), ("shell", "kvm1")])
+def test_lab_names_that_will_not_do(place: Place, words: tuple[str, ...]) -> None:
+    for name in ("", "../x", "a b"):
+        printed = place.run("lab", *words, "--name", name)
+        if printed.code == 5:
+            pytest.skip(printed.err)
+        assert (printed.out, printed.code) == ("", 2)
+        assert printed.err.startswith(f"standfast lab: The lab name {name!r} will not do: ")
+    told = json.loads(place.run("--json", "lab", *words, "--name", "").out)
+    assert told["error"]["exit_code"] == 2
 
 
 def test_options_that_name_no_host(place: Place) -> None:
@@ -240,10 +260,10 @@ def test_what_is_no_store_is_left_alone(place: Place, make: Callable[[Path], Non
 
 
 def test_an_empty_path_is_not_the_current_directory(place: Place) -> None:
-    for option in ("--state-dir", "--config"):
-        printed = place.run("run", "list", option, "")
+    for words in (("run", "list", "--state-dir"), ("run", "list", "--config"), ("run", "report", "--csv")):
+        printed = place.run(*words, "")
         assert (printed.out, printed.code) == ("", 2)
-        assert printed.err.splitlines()[-1].endswith(f"'{option}': it is empty")
+        assert printed.err.splitlines()[-1].endswith(f"'{words[-1]}': it is empty")
     assert not (place.path / "standfast.db").exists()
 
 

@@ -113,3 +113,53 @@ def test_a_snapshot_is_of_its_own_cluster(place: Place) -> None:
         "standfast: cluster.json: this snapshot is of cluster 'play', not of 'east'. "
         "Leave --cluster out, or name another snapshot.\n",
     )
+
+
+def test_a_file_without_an_end_is_not_read_to_it(place: Place) -> None:
+    printed = place.run("apply", "/dev/zero")
+    assert (printed.code, printed.err) == (
+        2,
+        "standfast: /dev/zero: can't read the plan file: File too large.\n",
+    )
+    printed = place.run("scan", "--config", "/dev/zero")
+    assert (printed.code, printed.err) == (
+        2,
+        "standfast: /dev/zero: can't read the config: File too large.\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (("run", "report", "--html", ""), 2, ".: the report can't be written there: it names no file."),
+        (
+            ("run", "report", "--html", "no/x.html"),
+            2,
+            "no/x.html: the report can't be written there: there is no",
+        ),
+        (
+            ("run", "report", "--html", "/dev/full"),
+            1,
+            "/dev/full: the report could not be written: No space left",
+        ),
+        (
+            ("run", "report", "--csv", "file/tables"),
+            2,
+            "file/tables: the tables can't be written there: Not a ",
+        ),
+        (
+            ("run", "show", "--svg", "no/x.svg"),
+            2,
+            "no/x.svg: the picture can't be written there: there is no",
+        ),
+        (("state", "backup", "no/copy.db"), 2, "no/copy.db: the copy can't be written there: there is no"),
+    ],
+)
+def test_what_a_run_is_written_to_is_looked_at_as_well(
+    finished: Place, words: tuple[str, ...], code: int, sentence: str
+) -> None:
+    finished.write("file", "")
+    printed = finished.run(*words)
+    assert printed.err.startswith(f"standfast: {sentence}")
+    assert (printed.out, printed.code) == ("", code)
+    assert stat.S_ISCHR(os.stat("/dev/full").st_mode)

@@ -145,6 +145,20 @@ def test_a_second_run_is_refused_while_one_is_active(place: Place) -> None:
     assert report["still_changed"] == []
 
 
+def test_a_world_that_is_gone_for_a_while_is_waited_for(place: Place) -> None:
+    place.write("standfast.yaml", CONFIG.replace("boot_seconds: 20", "boot_seconds: 20, pace: 50"))
+    place.run("plan")
+    place.raw("apply", "standfast-plan.json", "--yes", "--detach")
+    _controller(place)
+    world = place.path / "world.json"
+    world.rename(world.with_name("elsewhere.json"))
+    time.sleep(2.0)
+    world.with_name("elsewhere.json").rename(world)
+    watched = place.run("run", "watch")
+    assert watched.code == 0, watched.out
+    assert watched.out.endswith("{time} The run is completed: 3 of 3 hosts done.\n")
+
+
 def test_a_plan_that_was_edited_is_refused(place: Place) -> None:
     place.run("plan")
     file = place.path / "standfast-plan.json"

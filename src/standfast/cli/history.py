@@ -28,6 +28,7 @@ def history(session: Session, cluster: str | None, everything: bool) -> int:
 
     What they teach is used by `plan` of the same cluster. Reads the store alone.
     """
+    session.check_cluster(cluster)
     moves = past_moves(session, cluster)
     if session.json:
         show_json(as_dict(moves))

@@ -11,10 +11,15 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
 
+from standfast.cli.out import show_json
+from standfast.cli.session import Session
+from standfast.report.plain import visible
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from standfast.lab.cluster import Lab
+    from standfast.lab.errors import LabError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -31,10 +36,20 @@ def _told(command: Callable[P, R]) -> Callable[P, R]:
         try:
             return command(*args, **kwargs)
         except LabError as error:
-            click.echo(f"standfast lab: {error}", err=True)
+            session = click.get_current_context().find_object(Session)
+            if session is not None and session.json:
+                show_json({"error": _as_dict(error)})
+            else:
+                click.echo(f"standfast lab: {visible(str(error))}", err=True)
             sys.exit(error.exit_code)
 
     return wrapped
+
+
+def _as_dict(error: LabError) -> dict[str, Any]:
+    """In the one shape of errors; the lab's are whole sentences already."""
+    told = dict.fromkeys(("where", "why", "do"), "")
+    return {"code": "lab", "what": str(error), **told, "exit_code": error.exit_code}
 
 
 def _find(name: str) -> Lab:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from standfast.cli.out import say, show, show_json
-from standfast.cli.session import Session, verb
+from standfast.cli.session import GivenPath, Session, verb
 from standfast.files import write_whole
 from standfast.model.errors import UsageError
 
@@ -32,7 +32,7 @@ TABLES = ("hosts", "phases", "versions", "moves", "borrowed", "events")
 @click.option(
     "--csv",
     "directory",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=GivenPath(path_type=Path, file_okay=False),
     metavar="DIR",
     help=f"Write tables there: {', '.join(TABLES)} (.csv).",
 )

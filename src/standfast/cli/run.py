@@ -29,9 +29,8 @@ def run() -> None:
 @click.option("--cluster", metavar="NAME", help="Runs of this cluster only.")
 def list_(session: Session, cluster: str | None) -> None:
     """List runs, newest first."""
+    session.check_cluster(cluster)
     found = session.store.runs(cluster)
-    if cluster is not None and not found:
-        session.cluster(cluster)  # an error for one that there never was
     if session.json:
         show_json({"runs": [_summary(each) for each in found]})
     elif not found:

@@ -80,10 +80,11 @@ def header(seen: Seen) -> list[str]:
 def _progress(run: Run) -> str:
     ended = [row for row in run.hosts if row.phase in ENDED_PHASES]
     current = [row for row in run.hosts if row.phase not in ENDED_PHASES and row.phase != Phase.PLANNED]
+    done = f"{sum(row.phase == Phase.DONE for row in ended)} of {len(run.hosts)} hosts done"
     if run.ended or not current:
-        return f"{len(ended)} of {len(run.hosts)} hosts done"
+        return done
     if len(current) > MOST_NAMED:
-        return f"{len(ended)} of {len(run.hosts)} hosts done, {len(current)} at work"
+        return f"{done}, {len(current)} at work"
     names = ", ".join(f"{row.name} {row.phase}" for row in current)
     return f"host {len(ended) + 1} of {len(run.hosts)}, {names}"
 

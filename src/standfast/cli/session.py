@@ -59,6 +59,11 @@ class Session:
         """The cluster of that name, or the only one. Raises ConfigError."""
         return self.config.cluster(name)
 
+    def check_cluster(self, name: str | None) -> None:
+        """Raises ConfigError for a cluster that neither the config nor any run on record knows."""
+        if name is not None and not (self.store_path.exists() and self.store.runs(name)):
+            self.cluster(name)
+
     @cached_property
     def store(self) -> Store:
         """The store, made where there is none yet. Raises StandfastError."""
@@ -124,15 +129,18 @@ def make_state_dir(path: Path) -> None:
         ) from error
 
 
-def _set_path(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
-    def callback(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
-        if value == "":  # as from a variable that is not set: the current directory is not meant
-            raise click.BadParameter("it is empty", context, parameter)
-        if value is not None:
-            setattr(context.ensure_object(Session), name, Path(value))
-        return value
+class GivenPath(click.Path):
+    """A path that is not empty, as one from a variable that is not set would be: nobody means `.` by that."""
 
-    return callback
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str | bytes | os.PathLike[str]:
+        if value == "":
+            self.fail("it is empty", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def _set(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
@@ -146,7 +154,7 @@ def _set(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
 
 def global_options(*, hidden: bool = True) -> Callable[[Decorated], Decorated]:
     """The four options that stand before the verb, and behind it as well."""
-    kind = click.Path()
+    kind = GivenPath(path_type=Path)
     options = [
         click.option(
             "-c",
@@ -155,7 +163,7 @@ def global_options(*, hidden: bool = True) -> Callable[[Decorated], Decorated]:
             metavar="FILE",
             expose_value=False,
             hidden=hidden,
-            callback=_set_path("config_given"),
+            callback=_set("config_given"),
             help="Config to read; else STANDFAST_CONFIG, else the user's or the system's.",
         ),
         click.option(
@@ -164,7 +172,7 @@ def global_options(*, hidden: bool = True) -> Callable[[Decorated], Decorated]:
             metavar="DIR",
             expose_value=False,
             hidden=hidden,
-            callback=_set_path("state_given"),
+            callback=_set("state_given"),
             help="Where runs are kept; else STANDFAST_STATE_DIR, else the user's or the system's.",
         ),
         click.option(

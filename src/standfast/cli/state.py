@@ -25,8 +25,10 @@ def state() -> None:
 @click.argument("file", type=FILE)
 def backup(session: Session, file: Path) -> None:
     """Write a complete copy of the store to FILE, also while runs are at work."""
+    from standfast.files import check_writable
     from standfast.store import keeping
 
+    check_writable(file, "copy")
     keeping.back_up(session.store_path, file)
     found = keeping.look(file)
     head = found.chain.head if found.chain else ""

@@ -15,6 +15,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
+from standfast.files import read_bytes
 from standfast.model.errors import ConfigError
 
 Path = tuple[str | int, ...]
@@ -22,6 +23,7 @@ Path = tuple[str | int, ...]
 
 _TAG = "tag:yaml.org,2002:"
 _DEEPEST = 20
+MOST_BYTES = 16 * 1024**2
 _KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "null": "nothing"}
 
 
@@ -61,7 +63,7 @@ _FIRST_STEP = "`standfast init URI…` writes one; `standfast config schema` say
 
 def _text(file: FilePath) -> str:
     try:
-        return file.read_text(encoding="utf-8-sig")
+        return read_bytes(file, MOST_BYTES).decode("utf-8-sig")
     except FileNotFoundError as error:
         raise ConfigError(
             "config_missing", "there is no such config", where=str(file), do=_FIRST_STEP

@@ -13,3 +13,9 @@ class LabRefusedError(LabError):
     """A precondition does not hold (not root, not Debian, the lab exists); nothing was changed."""
 
     exit_code = 5
+
+
+class LabUsageError(LabError):
+    """What was asked for makes no sense as written: a name, a size, a number; nothing was changed."""
+
+    exit_code = 2

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
 
-from standfast.lab.errors import LabError
+from standfast.lab.errors import LabError, LabUsageError
 
 BENCHMARK_RANGE = IPv4Network("198.18.0.0/15")
 SLOT_PREFIX = 22
@@ -44,9 +44,9 @@ _NET_ORDER = (Net.MANAGEMENT, Net.MIGRATION, Net.GUEST)
 
 
 def check_lab_name(name: str) -> str:
-    """Return ``name`` or raise LabError: it becomes a directory, a machine name and a config key."""
+    """Return ``name`` or raise LabUsageError: it becomes a directory, a machine name and a config key."""
     if not _LAB_NAME.fullmatch(name):
-        raise LabError(
+        raise LabUsageError(
             f"The lab name {name!r} will not do: use a small letter first, then small letters, digits and "
             "hyphens, 31 characters at most."
         )
@@ -54,9 +54,9 @@ def check_lab_name(name: str) -> str:
 
 
 def check_host_name(name: str) -> str:
-    """Return ``name`` or raise LabError: it becomes the host name of a container."""
+    """Return ``name`` or raise LabUsageError: it becomes the host name of a container."""
     if not _HOST_NAME.fullmatch(name):
-        raise LabError(
+        raise LabUsageError(
             f"The host name {name!r} will not do: use a small letter first, then small letters and digits, "
             "15 characters at most."
         )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 
-from standfast.lab.errors import LabError
+from standfast.lab.errors import LabError, LabUsageError
 from standfast.lab.names import MAX_HOSTS, MAX_VMS, check_host_name, check_lab_name
 
 MIB = 2**20
@@ -42,13 +42,13 @@ class LabSpec:
     def __post_init__(self) -> None:
         check_lab_name(self.name)
         if not 1 <= len(self.hosts) <= MAX_HOSTS or len(set(self.hosts)) != len(self.hosts):
-            raise LabError(
+            raise LabUsageError(
                 f"A lab has 1 to {MAX_HOSTS} hosts with different names, not {', '.join(self.hosts)!r}."
             )
         for host in self.hosts:
             check_host_name(host)
         if len(self.vms) > MAX_VMS:
-            raise LabError(f"A lab has at most {MAX_VMS} VMs, not {len(self.vms)}.")
+            raise LabUsageError(f"A lab has at most {MAX_VMS} VMs, not {len(self.vms)}.")
         for vm in self.vms:
             _check_vm(vm)
 
@@ -73,12 +73,12 @@ class LabSpec:
 def _check_vm(vm: VmSpec) -> None:
     # The kernel, its initrd and its own bookkeeping take about 90 MiB of a small guest.
     if vm.working_set_mib < 1 or vm.working_set_mib > vm.memory_mib - 90:
-        raise LabError(
+        raise LabUsageError(
             f"{vm.name} with {vm.memory_mib} MiB of memory can keep 1 to {vm.memory_mib - 90} MiB filled, "
             f"not {vm.working_set_mib}."
         )
     if vm.dirty_pages_per_second < 0:
-        raise LabError(f"{vm.name} cannot dirty {vm.dirty_pages_per_second} pages/s.")
+        raise LabUsageError(f"{vm.name} cannot dirty {vm.dirty_pages_per_second} pages/s.")
 
 
 def default_hosts(count: int, prefix: str = "kvm") -> tuple[str, ...]:
@@ -127,7 +127,7 @@ def parse_rate(text: str) -> int | None:
     match = _RATE.fullmatch(text.strip())
     rate = int(float(match[1]) * _power(1000, match[2])) if match else 0
     if rate < 1000:
-        raise LabError(f"{text!r} is no speed: write 100M, 1G, 2.5G (bit/s) or unlimited.")
+        raise LabUsageError(f"{text!r} is no speed: write 100M, 1G, 2.5G (bit/s) or unlimited.")
     return rate
 
 
@@ -135,7 +135,7 @@ def parse_size(text: str) -> int:
     """``4G``, ``512MiB``, ``4294967296`` to bytes (binary); LabError otherwise."""
     match = _SIZE.fullmatch(text.strip())
     if not match or not int(match[1]):
-        raise LabError(f"{text!r} is no memory size: write 4G, 4096M or a number of bytes.")
+        raise LabUsageError(f"{text!r} is no memory size: write 4G, 4096M or a number of bytes.")
     return int(match[1]) * _power(1024, match[2])
 
 

@@ -9,7 +9,7 @@ from typing import cast
 
 from standfast.lab.cache import locked
 from standfast.lab.errors import LabError, LabRefusedError
-from standfast.lab.names import BEAT_PORT, Addresses, Names, Net, choose_slot
+from standfast.lab.names import BEAT_PORT, Addresses, Names, Net, check_lab_name, choose_slot
 from standfast.lab.network import links, taken_slots
 from standfast.lab.paths import LabPaths, labs_dir
 from standfast.lab.spec import LabSpec, place
@@ -75,7 +75,7 @@ def save(state: LabState) -> None:
 
 def load(name: str) -> LabState:
     """The state of a lab; LabError if there is no such lab or its state cannot be read."""
-    path = LabPaths.of(name).state
+    path = LabPaths.of(check_lab_name(name)).state
     data = read_json(path)
     if data is None:
         there = ", ".join(lab_names()) or "none"

@@ -250,4 +250,8 @@ class _Driver:
             return
         tick, clock = min(clocks, key=lambda found: found[0])
         # In real time the sleep is on our own clock, which a call that has ended wakes.
-        (self._clock if isinstance(clock, WallClock) else clock).sleep(tick)
+        try:
+            (self._clock if isinstance(clock, WallClock) else clock).sleep(tick)
+        except StandfastError as error:
+            log.error("a simulated clock can't be read", error=str(error))
+            self._clock.sleep(1.0)

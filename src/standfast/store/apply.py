@@ -12,6 +12,7 @@ from standfast.model.errors import RefusedError
 from standfast.model.ids import RunId
 from standfast.model.plan import Plan
 from standfast.model.run import ENDED_STATES, HostRow, Phase, RunState
+from standfast.model.units import count
 from standfast.model.unmovable import Handling
 from standfast.store import audit, rows, schema
 from standfast.store.changes import (
@@ -153,7 +154,8 @@ def create_run(
     for position, step in enumerate(plan.steps):
         writing.apply(PutHost(HostRow(step.host, step.name, position, Phase.PLANNED, since=now)))
     data = {"plan_digest": plan_digest, "hosts": len(plan.steps), "moves": len(plan.moves)}
-    text = f"Run of {data['hosts']} hosts and {data['moves']} moves created, approved by {approved_by}."
+    size = f"{count(len(plan.steps), 'host')} and {count(len(plan.moves), 'move')}"
+    text = f"Run of {size} created, approved by {approved_by}."
     created = NewEvent("run_created", text, data=data, actor=approved_by)
     writing.record([created, *consents(plan, approved_by)])
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
-from standfast.model.errors import RefusedError
+from standfast.model.errors import RefusedError, UsageError
 from standfast.model.ids import RunId
 from standfast.model.plan import Plan
 from standfast.model.run import (
@@ -117,8 +117,12 @@ def summaries(connection: Connection, cluster: str | None) -> tuple[RunSummary, 
 def find(connection: Connection, prefix: str) -> RunId:
     """The one run whose id begins so, in either case; `last` is the newest.
 
-    Raises RefusedError("run_unknown", "run_ambiguous").
+    Raises RefusedError("run_unknown", "run_ambiguous"), UsageError("run_unnamed").
     """
+    if not prefix.strip():  # as from a variable that is not set: the only run there is is not meant by that
+        raise UsageError(
+            "run_unnamed", "no run is named", do="Write its id, the beginning of one, or `last`."
+        )
     table = schema.run.c
     if prefix == "last":
         query = select(table.id).order_by(table.created_at.desc(), table.id.desc()).limit(1)

@@ -179,7 +179,10 @@ def explain(error: BaseException | None, path: Path) -> StandfastError:
         return _outside("store_full", path, "no space is left on its disk", "Free some, then go on.")
     if code == sqlite3.SQLITE_READONLY:
         return _outside(
-            "store_read_only", path, "it is read-only here", "Check its owner and its file system."
+            "store_read_only",
+            path,
+            "it is read-only here",
+            "Check its owner, its file system, and the files beside it.",
         )
     if code == sqlite3.SQLITE_CANTOPEN:
         return _outside("store_unopened", path, "it or its directory can't be opened", "Check its rights.")

@@ -79,6 +79,15 @@ def test_many_hosts_at_work_are_counted_not_named() -> None:
     )
 
 
+def test_a_host_that_was_skipped_is_not_counted_as_done() -> None:
+    rows = [
+        replace(DRAINING, host=HostId(f"h{number}"), name=f"kvm{number}", phase=phase)
+        for number, phase in enumerate((Phase.DONE, Phase.SKIPPED, Phase.ROLLED_BACK))
+    ]
+    ended = replace(run(hosts=tuple(rows)), state=RunState.CANCELLED, ended_at=9.0)
+    assert screen.header(seen(ended))[0] == "Run 01K0000000000 on lab: cancelled · 1 of 3 hosts done"
+
+
 def test_a_held_run_says_why_and_its_exits() -> None:
     assert screen.blocks(seen()) == [
         "kvm2: dpkg failed on kvm2.",
