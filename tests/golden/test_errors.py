@@ -124,7 +124,14 @@ def test_there_are_no_runs_yet(place: Place) -> None:
     printed = place.run("run", "list")
     assert (printed.out, printed.code) == ("", 0)
     assert printed.err == "There are no runs yet. `standfast plan`, then `standfast apply PLAN` begins one.\n"
-    assert place.run("run", "watch").code == 5
+    for verb in ("show", "watch", "report", "pause", "resume", "cancel", "abandon"):
+        printed = place.run("run", verb)
+        assert (printed.code, printed.err) == (
+            5,
+            "standfast: {dir}/state: there are no runs yet. `standfast plan`, then `standfast apply PLAN` "
+            "begins one; --state-dir names another place.\n",
+        )
+    assert not (place.path / "state").exists(), "looking changes nothing"
     assert place.run("run", "list", "--cluster", "play").err == (
         "Cluster play has no runs yet. `standfast plan`, then `standfast apply PLAN` begins one.\n"
     )
@@ -169,7 +176,7 @@ def test_options_that_name_no_host(place: Place) -> None:
 
 def test_a_state_directory_that_cant_be_made(place: Place) -> None:
     place.write("file", "")
-    printed = place.run("run", "list", "--state-dir", "file/state")
+    printed = place.run("serve", "--until-idle", "--state-dir", "file/state")
     assert (printed.err, printed.code) == (
         "standfast: file/state: can't make the state directory: Not a directory. "
         "Name another with --state-dir.\n",

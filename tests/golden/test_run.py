@@ -221,7 +221,7 @@ def test_what_is_kept_is_its_owners_alone(place: Place) -> None:
     assert (place.path / "state" / "serve.log.1").exists()
     for each in (log, log.with_name("standfast.db"), log.with_name("serve.lock")):
         assert stat.S_IMODE(each.stat().st_mode) == 0o600, each.name
-    other = place.run("run", "list", "--state-dir", "other")
+    other = place.run("serve", "--until-idle", "--state-dir", "other")
     assert other.code == 0
     assert stat.S_IMODE((place.path / "other").stat().st_mode) == 0o700
 
@@ -278,6 +278,7 @@ def test_what_is_refused_is_said_once(place: Place) -> None:
     assert printed.code == 5
     assert [line for line in printed.out.splitlines() if line.startswith(("Left alone", "REFUSED"))] == [
         "Left alone: host3: host3 was left out on request.",
-        "REFUSED: A pin keeps vm2 on host2 alone. Add another host to the pin of vm2.",
+        "REFUSED: A pin keeps vm2 on host2 alone. Add another host to the pin of vm2. "
+        "Or say beforehand what shall be done: --unmovable vm2=skip, hold or consent.",
     ]
     assert printed.out.count("A pin keeps vm2") == 1

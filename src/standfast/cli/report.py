@@ -42,7 +42,8 @@ def report(session: Session, run: str, page: Path | None, directory: Path | None
 
     Reads the store alone, so it can be asked for at any time, also years after the run.
     """
-    found = session.store.run(session.store.find_run(run))
+    wanted = session.find_run(run)
+    found = session.store.run(wanted)
     events = session.store.events(found.id)
     written = [_write_page(page, found, events)] if page is not None else []
     written += _write_tables(directory, found, events) if directory is not None else []
@@ -109,8 +110,8 @@ def compare(session: Session, a: str, b: str) -> None:
     from standfast.report.compare_words import compare_text
     from standfast.report.facts import report_dict
 
+    ids = [session.find_run(each) for each in (a, b)]
     store = session.store
-    ids = [store.find_run(each) for each in (a, b)]
     found = compare_dict(*(report_dict(store.run(each), store.events(each)) for each in ids))
     if session.json:
         show_json(found)

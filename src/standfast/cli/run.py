@@ -30,7 +30,7 @@ def run() -> None:
 def list_(session: Session, cluster: str | None) -> None:
     """List runs, newest first."""
     session.check_cluster(cluster)
-    found = session.store.runs(cluster)
+    found = session.store.runs(cluster) if session.recorded else ()
     if session.json:
         show_json({"runs": [_summary(each) for each in found]})
     elif not found:
@@ -77,7 +77,7 @@ def show_(session: Session, run: str, svg: Path | None) -> None:
 
     if svg is not None:
         check_writable(svg, "picture", option="--svg")
-    seen, _ = Watch(session, session.store.find_run(run), alone_since=1.0).look()
+    seen, _ = Watch(session, session.find_run(run), alone_since=1.0).look()
     if svg is not None:
         from standfast.cli.picture import write_svg
 
@@ -109,7 +109,7 @@ def watch(session: Session, run: str, output: str | None, until_held: bool) -> i
     from standfast.report.facts import report_dict
 
     style = style_of(session, output)
-    watcher = Watch(session, session.store.find_run(run), on_hold=until_held or style != "live")
+    watcher = Watch(session, session.find_run(run), on_hold=until_held or style != "live")
     code = follow(watcher, style=style, to_stdout=not session.json)
     if session.json and style != "ndjson":
         show_json(report_dict(session.store.run(watcher.run), watcher.events))
@@ -125,7 +125,7 @@ def _say_to(session: Session, run: str, word: str, then: str) -> None:
     from standfast.cli.serve import start_detached
     from standfast.model.run import Verb
 
-    found = session.store.find_run(run)
+    found = session.find_run(run)
     session.store.command(found, Verb(word), session.actor(), session.now())
     started = start_detached(session) is not None
     if session.json:

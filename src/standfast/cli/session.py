@@ -14,7 +14,7 @@ import click
 
 if TYPE_CHECKING:
     from standfast.config import ClusterConfig, Config
-    from standfast.model.ids import HostId
+    from standfast.model.ids import HostId, RunId
     from standfast.model.run import Run
     from standfast.ports import Outside
     from standfast.store import Store
@@ -59,9 +59,34 @@ class Session:
         """The cluster of that name, or the only one. Raises ConfigError."""
         return self.config.cluster(name)
 
+    @property
+    def recorded(self) -> bool:
+        """Whether there is a store, or may be one that can't be looked at. None is made for a look."""
+        try:
+            self.store_path.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            pass
+        return True
+
+    def find_run(self, prefix: str) -> RunId:
+        """The one run whose id begins so; `last` is the newest. Raises RefusedError, UsageError."""
+        if not self.recorded:
+            from standfast.model.errors import RefusedError
+
+            raise RefusedError(
+                "run_unknown",
+                "there are no runs yet",
+                where=str(self.state_dir),
+                do="`standfast plan`, then `standfast apply PLAN` begins one; --state-dir names "
+                "another place.",
+            )
+        return self.store.find_run(prefix)
+
     def check_cluster(self, name: str | None) -> None:
         """Raises ConfigError for a cluster that neither the config nor any run on record knows."""
-        if name is not None and not (self.store_path.exists() and self.store.runs(name)):
+        if name is not None and not (self.recorded and self.store.runs(name)):
             self.cluster(name)
 
     @cached_property
