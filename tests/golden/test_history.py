@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from .conftest import Place
+from .conftest import CONFIG, Place
 
 
 def test_without_a_run_there_is_no_history(place: Place) -> None:
@@ -39,4 +39,13 @@ def test_after_a_run_its_moves_are_compared_and_the_next_plan_uses_them(place: P
 def test_another_clusters_history_is_not_this_ones(place: Place) -> None:
     assert place.raw("plan", "--out", "one.json").code == 0
     assert place.raw("apply", "one.json", "--yes").code == 0
+    other = CONFIG.replace("clusters:\n", "").replace("play:", "other:").replace("world.json", "other.json")
+    place.write("standfast.yaml", CONFIG + other)
     assert json.loads(place.raw("history", "--cluster", "other", "--json").out)["moves"] == []
+    assert json.loads(place.raw("history", "--cluster", "play", "--json").out)["moves"] != []
+
+
+def test_the_history_of_a_cluster_that_never_was_is_refused(place: Place) -> None:
+    printed = place.raw("history", "--cluster", "nope", "--json")
+    assert json.loads(printed.out)["error"]["code"] == "cluster_unknown"
+    assert not (place.path / "state").exists()
