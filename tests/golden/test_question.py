@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 import pty
-import signal
+import select
 import subprocess
 import sys
+import time
 
 import pytest
 
 from .conftest import Place
 
 QUESTION = b"Patch 3 hosts of cluster play with "
+SECONDS = 60.0
+
+AS_IN_A_TERMINAL = ("setsid", "--ctty", "env", "--default-signal=INT")
+"""What a shell does for whoever types: the terminal is theirs, and Ctrl-C ends them. A test session begun
+in the background of a script has Ctrl-C ignored, and would hand that on."""
 
 
 def answered(place: Place, answer: bytes, *words: str) -> tuple[str, int]:
@@ -23,30 +29,38 @@ def answered(place: Place, answer: bytes, *words: str) -> tuple[str, int]:
         "STANDFAST_STATE_DIR": str(place.path / "state"),
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "standfast.cli", "apply", "standfast-plan.json", *words],
+        [*AS_IN_A_TERMINAL, sys.executable, "-m", "standfast.cli", "apply", "standfast-plan.json", *words],
         cwd=place.path,
         env=env,
         stdin=theirs,
         stdout=subprocess.PIPE,
         stderr=theirs,
-        start_new_session=True,
     )
     os.close(theirs)
-    said = b""
-    while QUESTION not in said:
-        said += os.read(mine, 1024)
-    if answer == b"\x03":
-        os.killpg(process.pid, signal.SIGINT)  # the terminal is not this session's own, so it sends none
-    else:
-        os.write(mine, answer)
-    try:
-        while chunk := os.read(mine, 1024):
-            said += chunk
-    except OSError:  # the other end is closed
-        pass
-    out, _ = process.communicate(timeout=60)
-    os.close(mine)
+    with process:
+        try:
+            said = read_until(mine, QUESTION)
+            os.write(mine, answer)
+            said += read_until(mine, None)
+            out, _ = process.communicate(timeout=SECONDS)
+        finally:
+            process.kill()
+            os.close(mine)
     return said.decode().replace("\r\n", "\n") + out.decode(), process.returncode
+
+
+def read_until(terminal: int, text: bytes | None) -> bytes:
+    """What is said until `text` was; None: until nobody has the other end. AssertionError if it never is."""
+    said, ends_at = b"", time.monotonic() + SECONDS
+    while text is None or text not in said:
+        left = max(0.0, ends_at - time.monotonic())
+        assert select.select([terminal], [], [], left)[0], f"nothing more was said after {said!r}"
+        try:
+            said += os.read(terminal, 1024)
+        except OSError:  # the other end is closed
+            assert text is None, f"it ended after {said!r}"
+            break
+    return said
 
 
 @pytest.mark.parametrize(

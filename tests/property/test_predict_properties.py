@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import fields, replace
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from standfast.model.cluster import Host, Vm, VmState
@@ -75,6 +75,7 @@ def test_every_figure_is_finite_and_no_less_than_nothing_and_p95_no_less_than_p5
 
 @ORDINARY
 @given(memories, rates, st.floats(1, 10), speeds, budgets)
+@example(memory=MIB, rate=6.429363234401756e-173, factor=3.0, speed=10_000_000, budget=0.03125)
 def test_a_busier_guest_is_never_moved_sooner(
     memory: int, rate: float, factor: float, speed: int, budget: float | None
 ) -> None:
@@ -87,6 +88,7 @@ def test_a_busier_guest_is_never_moved_sooner(
 
 @ORDINARY
 @given(memories, st.none() | rates, st.floats(1, 40), speeds, budgets)
+@example(memory=524288 * MIB, rate=385514251.0, factor=14.0, speed=37464932802, budget=None)
 def test_a_faster_link_never_takes_longer(
     memory: int, rate: float | None, factor: float, speed: int, budget: float | None
 ) -> None:

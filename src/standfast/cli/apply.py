@@ -73,8 +73,10 @@ def _ask(plan: Plan) -> None:
             why="this is no terminal",
             do="Say --yes if it shall begin without the question.",
         )
+    from standfast.cli.asking import agrees
+
     try:
-        agreed = click.confirm(_question(plan), err=True)
+        agreed = agrees(_question(plan))
     except click.Abort:
         say("\nNothing was changed.")
         raise

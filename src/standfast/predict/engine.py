@@ -51,10 +51,14 @@ class Engine:
     """How often QEMU looks whether what is left fits into the downtime limit: MAX_WAIT of ram_save_iterate;
     0.1 under a rate limit of QEMU's own."""
     pages_per_second: float = 1.5e6
-    """How fast pages are looked at; counts where most are zero."""
+    """How fast pages are looked at; counts where most are zero, and on a link beyond 50 Gbit/s."""
     downtime_limit_seconds: float = 0.3
     auto_converge: AutoConverge | None = None
     setup_seconds: float = 0.05
     """Before the first page."""
     stop_seconds: float = 0.02
     """Of the black-out, what does not depend on memory: stop, device state, resume."""
+
+    def sending_bytes_per_second(self, path: Path) -> float:
+        """On the wire while pages with content are sent: one thread does it, however fast the link is."""
+        return min(path.bytes_per_second, self.pages_per_second * (self.page_bytes + self.header_bytes))

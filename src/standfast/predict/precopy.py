@@ -105,7 +105,7 @@ def engine_for(vm: Vm, *, auto_converge: bool = False) -> Engine:
 
 def copying(guest: Guest, path: Path, engine: Engine) -> Copying:
     """`predict.rounds.copy` with this product's patience."""
-    once = guest.memory_bytes / path.bytes_per_second
+    once = guest.memory_bytes / engine.sending_bytes_per_second(path)
     return _copied(guest, path, engine, patience_seconds=max(PATIENCE_SECONDS, PATIENCE_PASSES * once))
 
 
@@ -126,11 +126,12 @@ def predict_move(
     `converges` is False, the brown-out is the time until it is given up, and the black-out is what a forced
     switch-over would take then.
     """
-    rate = goodput_bytes_per_second(source, target, bits_per_second=bits_per_second, share=share)
+    link = goodput_bytes_per_second(source, target, bits_per_second=bits_per_second, share=share)
     guest, rests_on = guest_of(vm)
     engine = engine_for(vm, auto_converge=auto_converge)
-    likely = copying(guest, Path(rate), engine)
-    wary = copying(_dirtier(guest, DIRTIER[rests_on]), Path(rate / SLOWER), engine)
+    likely = copying(guest, Path(link), engine)
+    wary = copying(_dirtier(guest, DIRTIER[rests_on]), Path(link / SLOWER), engine)
+    rate = engine.sending_bytes_per_second(Path(link))
     again = likely.seconds - min(likely.seconds, likely.first_seconds)
     switch = (likely.left_bytes + guest.state_bytes) / rate
     brownout = engine.setup_seconds + likely.seconds

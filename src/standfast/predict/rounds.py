@@ -83,14 +83,15 @@ class _Loop:
         self.engine, self.path = engine, path
         self.size = max(0.0, guest.memory_bytes)
         zero = min(1.0, max(0.0, guest.zero_share))
-        page, rate = engine.page_bytes, path.bytes_per_second
+        page, rate = engine.page_bytes, engine.sending_bytes_per_second(path)
         self.factor = (page + engine.header_bytes) / page
         self.full_wire = self.size * ((1 - zero) * self.factor + zero * engine.zero_bytes / page)
         # Zero pages lie together mostly: they pass as fast as they are looked at, the others as the link
         # allows.
         per_zero = max(engine.zero_bytes / rate, 1 / engine.pages_per_second)
-        per_page = max((page + engine.header_bytes) / rate, 1 / engine.pages_per_second)
+        per_page = (page + engine.header_bytes) / rate
         self.first_seconds = self.size / page * ((1 - zero) * per_page + zero * per_zero)
+        self.wire_rate = rate
         self.rate = rate / self.factor  # of page bytes
         self.step = self.rate * engine.check_seconds
         self.limit = (path.switchover_bytes_per_second or rate) * engine.downtime_limit_seconds
@@ -144,7 +145,7 @@ class _Loop:
         steps = (pending - left) / self.step
         self.width = self.step * min(1.0, max(0.0, steps - 1.0))
         seconds = (pending - left) / self.rate
-        self.sent += seconds * self.path.bytes_per_second
+        self.sent += seconds * self.wire_rate
         self.rounds += 1
         self._pass(max(seconds, SHORTEST_ROUND_SECONDS), pending - left)
 
@@ -174,9 +175,9 @@ class _Loop:
         mean, limit = self.memory.pending, self.limit  # QEMU compares whole pages with wire bytes
         if mean <= 0:
             return 1.0
-        if limit < self.engine.page_bytes:
-            return 0.0  # not one page may be dirty: nothing to count upon
         page = self.engine.page_bytes
+        if limit < page:
+            return math.exp(-mean / page)  # not one page may be dirty
         noise = math.hypot(self.path.unsteady * limit, math.sqrt(mean * page))
         # Where in its last step the round stopped; but a page that is written all the time is dirty anyway.
         width = min(self.width, limit) * (1 - self.memory.again)
