@@ -13,6 +13,7 @@ from standfast.model.cluster import Disk, Snapshot, VmState
 from standfast.model.moves import Flight
 from standfast.model.policy import Policy
 from standfast.model.reasons import Code, Reason
+from standfast.model.unmovable import Handling, Said
 from standfast.plan import blockers
 from standfast.plan.board import Board
 from standfast.plan.checker import violations
@@ -144,3 +145,27 @@ def test_spreading_never_makes_it_worse_and_comes_to_rest(snapshot: Snapshot, po
         last = now
     assert had_reserve is False or reserve(board, frozenset()) is None
     assert spread(board, policy, eligible=eligible) == ()
+
+
+@ORDINARY
+@given(clusters(), st.data())
+def test_vms_that_stay_are_stopped_only_with_a_word_and_are_never_moved(
+    snapshot: Snapshot, data: st.DataObject
+) -> None:
+    local = {vm.id for vm in snapshot.vms if data.draw(st.integers(0, 3)) == 0}
+    vms = tuple(
+        replace(vm, disks=(Disk("/a", shared=False),)) if vm.id in local else vm for vm in snapshot.vms
+    )
+    words = {
+        vm.id: Said(vm.id, data.draw(st.sampled_from(list(Handling))), "alice", 0.0, "test")
+        for vm in snapshot.vms
+        if data.draw(st.integers(0, 3))
+    }
+    snapshot = replace(snapshot, vms=vms)
+    plan = make_plan(snapshot, POLICY, now=0.0, said=words)
+    assert violations(plan, snapshot) == ()
+    stops = {stop.vm: stop for step in plan.steps for stop in step.stops}
+    assert stops.keys() <= local & words.keys()
+    assert not local & {move.vm for move in plan.moves}
+    assert all(stop.said == words[vm] for vm, stop in stops.items())
+    assert all(words[vm].handling is not Handling.SKIP for vm in stops)

@@ -22,7 +22,10 @@ MOST_TOLD = 5
 @click.argument("plan", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--yes", is_flag=True, help="Skip the question.")
 @click.option("--detach", is_flag=True, help="Do not watch.")
-def apply(session: Session, plan: Path, yes: bool, detach: bool) -> int:
+@click.option(
+    "--consent", metavar="A,B", help="Shut these VMs down where the plan would hold, and start them again."
+)
+def apply(session: Session, plan: Path, yes: bool, detach: bool, consent: str | None) -> int:
     """Carry the plan in file PLAN out, and watch. Ctrl-C only detaches: the run goes on.
 
     Refused, with nothing changed (exit code 5), if the plan file was edited, if the plan has refusals, if a
@@ -30,12 +33,16 @@ def apply(session: Session, plan: Path, yes: bool, detach: bool) -> int:
     codes: 0 completed; 3 degraded or cancelled; 4 waits for the operator; 130 ended by Ctrl-C: at the
     question nothing was changed, later the run goes on.
     """
+    from standfast.cli.looking import split
     from standfast.cli.serve import start_detached
+    from standfast.cli.unmovable import consented
     from standfast.cli.watch import Watch, style_of, watch
     from standfast.codec import digest, read_file
     from standfast.model.plan import Plan
 
     wanted = read_file(plan, "plan", Plan)
+    if consent is not None:
+        wanted = consented(wanted, split(consent), by=session.actor(), at=session.now())
     now = refuse_stale(session, wanted)
     if not wanted.steps and not wanted.rebalance:
         say("There is nothing to do: no host has updates pending or needs a reboot.")
@@ -86,7 +93,9 @@ def _ask(plan: Plan) -> None:
 
 def _question(plan: Plan) -> str:
     hosts, moves = plural(len(plan.steps), "host"), plural(len(plan.moves), "move")
-    return f"Patch {hosts} of cluster {plan.cluster} with {moves}?"
+    from standfast.cli.unmovable import question
+
+    return f"Patch {hosts} of cluster {plan.cluster} with {moves}{question(plan)}?"
 
 
 def refuse_stale(session: Session, plan: Plan) -> float:

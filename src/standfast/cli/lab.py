@@ -83,6 +83,13 @@ def lab() -> None:
 @click.option("--working-set", default="40M", show_default=True, help="The part of it that is kept filled.")
 @click.option("--dirty-rate", default=500, show_default=True, type=click.IntRange(0), help="Pages/s dirtied.")
 @click.option(
+    "--local-disks",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    help="How many of the last VMs have their disk on their host alone.",
+)
+@click.option(
     "--host-memory", default="6G", show_default=True, help="Memory declared per host in the config."
 )
 @click.option(
@@ -109,6 +116,7 @@ def up(
     vm_memory: str,
     working_set: str,
     dirty_rate: int,
+    local_disks: int,
     host_memory: str,
     migration_speed: str,
     management_speed: str,
@@ -133,6 +141,7 @@ def up(
             memory_mib=specs.parse_size(vm_memory) // specs.MIB,
             working_set_mib=specs.parse_size(working_set) // specs.MIB,
             dirty_pages_per_second=dirty_rate,
+            local_disks=local_disks,
         ),
         host_memory_bytes=specs.parse_size(host_memory),
         migration_speed_bits_per_second=specs.parse_rate(migration_speed),

@@ -12,6 +12,7 @@ from standfast.cli.session import Session, verb
 from standfast.model.errors import UsageError
 
 if TYPE_CHECKING:
+    from standfast.config import RulesConfig
     from standfast.model.cluster import Snapshot
     from standfast.model.plan import HostStep, Plan, PlannedMove
     from standfast.model.policy import Policy
@@ -32,6 +33,14 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option("--hosts", metavar="A,B", help="Only these hosts are patched.")
 @click.option("--exclude", metavar="A,B", help="These hosts are left alone.")
+@click.option(
+    "--unmovable",
+    "words",
+    multiple=True,
+    metavar="VM=WORD",
+    help="If this VM can't be moved: skip its host, hold there, or consent to a clean shutdown and a start "
+    "after the reboot (force: with its power cut if it does not heed that). May be given several times.",
+)
 @click.option("--snapshot", "from_file", type=FILE, help="Plan for this snapshot file, asking no host.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 10 where there is something to do.")
 def plan(
@@ -40,6 +49,7 @@ def plan(
     out: Path,
     hosts: str | None,
     exclude: str | None,
+    words: tuple[str, ...],
     from_file: Path | None,
     detailed_exitcode: bool,
 ) -> int:
@@ -48,6 +58,7 @@ def plan(
     Exit codes: 0; with --detailed-exitcode 10 if there is something to do; 5 if something is refused, so
     that the plan can't be applied.
     """
+    from standfast.cli import unmovable
     from standfast.cli.looking import host_ids, split
     from standfast.codec import to_plain, write_file
     from standfast.files import check_writable
@@ -56,28 +67,35 @@ def plan(
     for option, names in (("--hosts", hosts), ("--exclude", exclude)):
         if names is not None and not split(names):
             raise UsageError("no_hosts", f"{option} names no host", do="Name some, or leave it out.")
+    given = unmovable.options(words)
     check_writable(out, "plan file", option="--out")
-    snapshot, policy = _look(session, cluster, from_file)
+    snapshot, policy, rules = _look(session, cluster, from_file)
+    said = unmovable.said(rules, given, snapshot, by=session.actor())
     made = make_plan(
         snapshot,
         policy,
         now=snapshot.taken_at,
         only=host_ids(snapshot, split(hosts)) if hosts is not None else None,
         exclude=host_ids(snapshot, split(exclude)),
+        said=said,
     )
     digest = write_file(out, "plan", made)
     if session.json:
         show_json({"file": str(out), "digest": digest, "plan": to_plain(made)})
     else:
         show(as_text(made, snapshot))
+        for sentence in unmovable.not_needed(made, said, snapshot):
+            say(sentence)
         say(_next(made, out, digest))
     if made.refusals:
         return REFUSED
     return CHANGES if detailed_exitcode and (made.waves or made.rebalance) else 0
 
 
-def _look(session: Session, cluster: str | None, from_file: Path | None) -> tuple[Snapshot, Policy]:
-    """A cluster or a file of one, and the policy to plan with."""
+def _look(
+    session: Session, cluster: str | None, from_file: Path | None
+) -> tuple[Snapshot, Policy, RulesConfig | None]:
+    """A cluster or a file of one, and the policy and the rules to plan with."""
     from dataclasses import replace
 
     from standfast.cli.history import learnt_of
@@ -97,13 +115,15 @@ def _look(session: Session, cluster: str | None, from_file: Path | None) -> tupl
                 do="Leave --cluster out, or name another snapshot.",
             )
         known = session.config.clusters if given else {}
-        return snapshot, known[snapshot.cluster].policy if snapshot.cluster in known else Policy()
+        if snapshot.cluster not in known:
+            return snapshot, Policy(), None
+        return snapshot, known[snapshot.cluster].policy, known[snapshot.cluster].rules
     chosen = session.cluster(cluster)
     say(f"Looking at cluster {chosen.name} …")
     snapshot = look(session.outside(chosen), chosen, scan=True, refresh=True)
     for error in warnings(chosen, snapshot):
         say(f"Warning: {error}")
-    return replace(snapshot, learnt=learnt_of(session, chosen.name)), chosen.policy
+    return replace(snapshot, learnt=learnt_of(session, chosen.name)), chosen.policy, chosen.rules
 
 
 def _next(made: Plan, out: Path, digest: str) -> str:
@@ -141,6 +161,7 @@ def as_text(made: Plan, snapshot: Snapshot) -> str:
 
 
 def _step(number: int, step: HostStep, snapshot: Snapshot) -> list[str]:
+    from standfast.cli.unmovable import lines
     from standfast.model.units import span
 
     reboot = "reboot" if step.reboot else "reboot if they ask for one"
@@ -149,6 +170,7 @@ def _step(number: int, step: HostStep, snapshot: Snapshot) -> list[str]:
         f"{number}. {step.name}: {updates}, {reboot}, about {span(step.seconds)}",
         *(f"   {each}" for each in step.pending),
         *(_move(move, snapshot) for move in step.moves),
+        *lines(step),
     ]
 
 

@@ -26,6 +26,7 @@ from standfast.config.types import (
 from standfast.model.errors import ConfigError
 from standfast.model.policy import Policy
 from standfast.model.reasons import Code
+from standfast.model.unmovable import Handling
 
 
 def load(path: Path) -> Config:
@@ -186,14 +187,25 @@ def _rules(document: Document, here: text.Path, raw: RawCluster) -> RulesConfig:
     rules = raw.rules
     origins = {
         f"{kind}.{name}": document.where((*here, "rules", kind, name))
-        for kind, names in (("anti_affinity", rules.anti_affinity), ("pins", rules.pins))
+        for kind, names in (
+            ("anti_affinity", rules.anti_affinity),
+            ("pins", rules.pins),
+            ("unmovable", rules.unmovable),
+        )
         for name in names
     }
     for vm, hosts in rules.pins.items():
         for host in hosts:
             if raw.hosts and host not in raw.hosts:
                 raise unknown_host(host, set(raw.hosts), f"VM {vm!r} is pinned to", origins[f"pins.{vm}"])
-    return RulesConfig(rules.anti_affinity, rules.pins, rules.memory_ceiling, rules.reserve_hosts, origins)
+    return RulesConfig(
+        rules.anti_affinity,
+        rules.pins,
+        rules.memory_ceiling,
+        rules.reserve_hosts,
+        unmovable={vm: Handling(word) for vm, word in rules.unmovable.items()},
+        origins=origins,
+    )
 
 
 def unknown_host(host: str, known: set[str], what: str, where: str) -> ConfigError:

@@ -83,6 +83,11 @@ class RawRules(Strict):
         default_factory=dict, description="rule name to the VMs that may never share a host"
     )
     pins: dict[str, Names] = Field(default_factory=dict, description="VM to the hosts that it may run on")
+    unmovable: dict[str, Literal["skip", "hold", "consent", "force"]] = Field(
+        default_factory=dict,
+        description="VM to what is done if it can't be moved: its host is skipped, the run holds there, it "
+        "is shut down cleanly and started again around the reboot, or so with its power cut if need be",
+    )
     memory_ceiling: float = Field(
         default=0.90, gt=0, le=1, description="largest share of a host's memory that VMs may hold"
     )

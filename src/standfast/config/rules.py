@@ -6,6 +6,7 @@ from standfast.config.types import RulesConfig, nearest
 from standfast.model.cluster import AntiAffinity, Pin, Rules, Snapshot
 from standfast.model.errors import ConfigError
 from standfast.model.ids import HostId, VmId
+from standfast.model.unmovable import Said
 
 
 def resolve(rules: RulesConfig, snapshot: Snapshot, *, strict: bool = True) -> Rules:
@@ -30,6 +31,21 @@ def resolve(rules: RulesConfig, snapshot: Snapshot, *, strict: bool = True) -> R
         for vm in sorted(names.vms(member))
     ]
     return Rules(tuple(groups), tuple(pins), rules.memory_ceiling, rules.reserve_hosts)
+
+
+def said_in(rules: RulesConfig, snapshot: Snapshot, *, by: str, strict: bool = False) -> dict[VmId, Said]:
+    """What the rules say about VMs that can't be moved, by id; `by` is who plans with them, at this snapshot.
+
+    Raises ConfigError with `strict` for a name that nothing bears, or two VMs do.
+    """
+    names = _Names(rules, snapshot)
+    if strict and (problems := names.problems()):
+        raise problems[0]
+    return {
+        vm: Said(vm, handling, by, snapshot.taken_at, rules.origins.get(f"unmovable.{name}", ""))
+        for name, handling in rules.unmovable.items()
+        for vm in sorted(names.vms(name))
+    }
 
 
 def unknown(rules: RulesConfig, snapshot: Snapshot) -> tuple[ConfigError, ...]:
@@ -65,6 +81,9 @@ class _Names:
             where = self.rules.origins.get(f"pins.{member}", "")
             found.append(self._vm(member, "a pin", where))
             found += [self._host(host, f"the pin of {member!r}", where) for host in hosts]
+        for member in self.rules.unmovable:
+            where = self.rules.origins.get(f"unmovable.{member}", "")
+            found.append(self._vm(member, "a word about VMs that can't be moved", where))
         return tuple(error for error in found if error is not None)
 
     def _vm(self, name: str, rule: str, where: str) -> ConfigError | None:

@@ -10,6 +10,7 @@ from typing import Literal
 from standfast.config.outward import ReceiverConfig, SilencerConfig
 from standfast.model.errors import ConfigError
 from standfast.model.policy import Policy
+from standfast.model.unmovable import Handling
 
 PlatformName = Literal["libvirt", "simulated"]
 
@@ -44,8 +45,10 @@ class RulesConfig:
     """VM name (or UUID) to host names."""
     memory_ceiling: float = 0.90
     reserve_hosts: int = 1
+    unmovable: Mapping[str, Handling] = field(default_factory=dict)
+    """VM name (or UUID) to what is done if it can't be moved."""
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
-    """`anti_affinity.NAME`, `pins.VM` to `file:line`, for errors found when names are resolved."""
+    """`anti_affinity.NAME`, `pins.VM`, `unmovable.VM` to `file:line`, for errors in names."""
 
 
 @dataclass(frozen=True, slots=True)

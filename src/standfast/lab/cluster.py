@@ -272,7 +272,7 @@ class Lab:
 
         def start(host: Host) -> None:
             host.wait_ready()
-            vms.start_on(host, [vm for vm in self.vms if self.state.placement[vm] == host.name])
+            vms.start_on(host, [vm for vm in spec.vms if self.state.placement[vm.name] == host.name])
 
         self._everywhere(start)
         vms.wait_for_beats(self.paths, self.vms, since={})

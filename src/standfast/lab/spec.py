@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 
 from standfast.lab.errors import LabError, LabUsageError
 from standfast.lab.names import MAX_HOSTS, MAX_VMS, check_host_name, check_lab_name
@@ -18,12 +18,16 @@ _SIZE = re.compile(r"(\d+)(?:([KMGT])(?:i?B)?)?", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class VmSpec:
-    """One guest: memory it is given, the part that it keeps filled, and how fast it dirties that."""
+    """One guest: memory it is given, the part that it keeps filled, and how fast it dirties that.
+
+    One with a ``local_disk`` has it on the host where it starts, and can't be moved.
+    """
 
     name: str
     memory_mib: int
     working_set_mib: int
     dirty_pages_per_second: int
+    local_disk: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +97,14 @@ def default_vms(
     memory_mib: int = 160,
     working_set_mib: int = 40,
     dirty_pages_per_second: int = 500,
+    local_disks: int = 0,
 ) -> tuple[VmSpec, ...]:
-    """``vm1`` … ``vmM``; the first ``large`` have 512 MiB, about as much as three of the others."""
+    """``vm1`` … ``vmM``; the first ``large`` have 512 MiB, about as much as three of the others, and the last
+    ``local_disks`` have their disk on their host alone."""
     big = VmSpec("", memory_mib=512, working_set_mib=96, dirty_pages_per_second=dirty_pages_per_second)
     small = VmSpec("", memory_mib, working_set_mib, dirty_pages_per_second)
     return tuple(
-        VmSpec(f"vm{number}", size.memory_mib, size.working_set_mib, size.dirty_pages_per_second)
+        replace(size, name=f"vm{number}", local_disk=number > count - local_disks)
         for number in range(1, count + 1)
         for size in ((big if number <= large else small),)
     )

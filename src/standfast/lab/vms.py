@@ -17,6 +17,9 @@ from standfast.lab.spec import VmSpec
 MACHINE_TYPE = "pc-q35-10.0"
 CPU_MODEL = "qemu64"
 DISK_BYTES = 64 * 2**20
+SHARED_DISKS = "/srv/vm/disks"
+LOCAL_DISKS = "/var/lib/standfast-lab"
+"""As hosts see them; the second is in each host's own root and outlives its reboots."""
 
 
 def kernel_cmdline(vm: VmSpec, number: int, addresses: Addresses) -> str:
@@ -62,7 +65,7 @@ def domain_xml(vm: VmSpec, number: int, names: Names, addresses: Addresses, *, a
     <emulator>/usr/bin/qemu-system-x86_64</emulator>
     <disk type='file' device='disk'>
       <driver name='qemu' type='raw' cache='none'/>
-      <source file='/srv/vm/disks/{vm.name}.img'/>
+      <source file='{LOCAL_DISKS if vm.local_disk else SHARED_DISKS}/{vm.name}.img'/>
       <target dev='vda' bus='virtio'/>
     </disk>
     <interface type='bridge'>
@@ -92,17 +95,21 @@ def write_vm_files(
         xml = domain_xml(vm, number, names, addresses, accel=accel)
         (paths.shared / "definitions" / f"{vm.name}.xml").write_text(xml, encoding="utf-8")
         (paths.shared / "serial" / f"{vm.name}.log").touch()
-        with (paths.shared / "disks" / f"{vm.name}.img").open("wb") as disk:
-            disk.truncate(DISK_BYTES)
+        if not vm.local_disk:
+            with (paths.shared / "disks" / f"{vm.name}.img").open("wb") as disk:
+                disk.truncate(DISK_BYTES)
 
 
-def start_on(host: Host, vms: Sequence[str]) -> None:
-    """Define and start VMs on a host, all at once."""
+def start_on(host: Host, vms: Sequence[VmSpec]) -> None:
+    """Make their local disks, define and start VMs on a host, all at once."""
     if not vms:
         return
     virsh = "virsh -q -c qemu:///system"
     one = f"{virsh} define /srv/vm/definitions/$vm.xml && {virsh} start $vm"
-    begin = f'for vm in {" ".join(vms)}; do ({one}) & all="$all $!"; done'
+    begin = f'for vm in {" ".join(vm.name for vm in vms)}; do ({one}) & all="$all $!"; done'
+    local = [f"{LOCAL_DISKS}/{vm.name}.img" for vm in vms if vm.local_disk]
+    if local:
+        begin = f"mkdir -p {LOCAL_DISKS} && truncate -s {DISK_BYTES} {' '.join(local)} && {begin}"
     host.ssh(f"{begin}; for job in $all; do wait $job || exit 1; done", timeout_seconds=120)
 
 

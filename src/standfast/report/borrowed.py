@@ -41,7 +41,9 @@ def _words(entry: JournalRow, host: str) -> tuple[str, str]:
     return f"{entry.kind} {entry.name} of {host}", f"{entry.kind} {entry.name} of {host} is not as it was"
 
 
-_NO_SETTINGS = frozenset({"vm", "lease_seconds", "consent_by", "consent_at", "asked_at"})
+_NO_SETTINGS = frozenset(
+    {"vm", "lease_seconds", "consent_by", "consent_at", "consent_where", "asked_at", "ended_how"}
+)
 """Kept with what was borrowed, and nothing that anybody would put back."""
 
 
@@ -64,9 +66,10 @@ def _value(value: Any) -> str:
 
 
 def times_off(journal: Sequence[JournalRow], names: Mapping[str, str], until: float) -> list[dict[str, Any]]:
-    """`[{"vm", "host", "off_at", "back_at", "seconds", "consent_by"}]`: VMs that were shut down with consent.
+    """VMs that were shut down with consent, in order: when, for how long, and who consented where.
 
-    `back_at` is None for one that is still off, whose seconds are up to `until`.
+    `back_at` is None for one that is still off, whose seconds are up to `until`; `ended_how` is the
+    platform's word for how it went off, None where it doesn't say.
     """
     return [
         {
@@ -75,7 +78,10 @@ def times_off(journal: Sequence[JournalRow], names: Mapping[str, str], until: fl
             "off_at": entry.taken_at,
             "back_at": entry.given_back_at,
             "seconds": round((entry.given_back_at or until) - entry.taken_at, 3),
+            "asked_at": entry.before.get("asked_at"),
+            "ended_how": entry.before.get("ended_how") or None,
             "consent_by": entry.before.get("consent_by"),
+            "consent_where": entry.before.get("consent_where"),
         }
         for entry in journal
         if entry.kind == "off"

@@ -103,6 +103,9 @@ _MOVES = (
     *("blackout_budget_seconds", "within_budget", "wire_bytes", "predicted_wire_bytes", "memory_bytes"),
     *("rounds", "evidence"),
 )
+_OFF = (
+    *("vm", "host", "asked_at", "off_at", "ended_how", "back_at", "seconds", "consent_by", "consent_where"),
+)
 _HOSTS = (
     *("position", "name", "id", "phase", "held_in", "reason", "attempts", "seconds", "rebooted"),
     *("boot_id_before", "boot_id_after", "pending_before", "pending_after"),
@@ -112,6 +115,7 @@ _TABLES: dict[str, tuple[Sequence[str], Callable[[_Told], Sequence[Row]]]] = {
     "phases": (("host", "phase", "began_at", "ended_at", "seconds"), _phases),
     "versions": (("host", "package", "before", "after"), _versions),
     "moves": (_MOVES, lambda told: told.report["moves"]),
+    "off": (_OFF, lambda told: told.report["off"]),
     "borrowed": (("host", "kind", "name", "what", "was", "taken_at", "given_back_at"), _borrowed),
     "events": (("id", "at", "kind", "host", "vm_id", "actor", "text", "data"), _events),
 }

@@ -18,6 +18,7 @@ TROUBLES = frozenset(
             "host_not_returned",
         ),
         *("host_held", "run_held", "host_silent", "unwell", "rebooted_again", "run_state_kept"),
+        "vm_ran_on",
     }
 )
 """Kinds of events that tell of a failure, a retry or a hold."""

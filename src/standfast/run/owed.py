@@ -57,9 +57,10 @@ def _gone_off(view: View) -> Iterator[Action]:
         how = "shut down cleanly"
         if vm.state_reason != CLEAN:
             how = f"off ({vm.state_reason})" if vm.state_reason else "off, the platform doesn't say how"
+        before = {**entry.before, "asked_at": entry.taken_at, "ended_how": vm.state_reason}
         changes: tuple[Change, ...] = (
             GiveJournal(entry.host, ASKED, entry.name),
-            TakeJournal(entry.host, OFF, entry.name, {**entry.before, "asked_at": entry.taken_at}),
+            TakeJournal(entry.host, OFF, entry.name, before),
         )
         if len(entries(view, ASKED, entry.host)) == 1:  # nobody is left to be asked again
             changes = (*changes, *_at_once(view, entry))

@@ -125,7 +125,9 @@ def _stop(view: View, row: HostRow, vm: Vm) -> tuple[Action, ...]:
 def _first(
     view: View, row: HostRow, vm: Vm, stop: PlannedStop, call: Shutdown, later: PutHost, *, again: bool
 ) -> Action:
-    before = {"vm": vm.name, "running": True, "consent_by": stop.said.by, "consent_at": stop.said.at}
+    said = stop.said
+    consent = {"consent_by": said.by, "consent_at": said.at, "consent_where": said.where}
+    before = {"vm": vm.name, "running": True, **consent}
     changes: tuple[Change, ...] = (TakeJournal(row.host, owed.ASKED, vm.id, before), later)
     if again:
         changes = (GiveJournal(row.host, owed.ASKED, vm.id), *changes)

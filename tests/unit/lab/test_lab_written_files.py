@@ -4,6 +4,7 @@ config."""
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree
@@ -108,3 +109,17 @@ def test_the_config_names_every_host_with_its_migration_address_and_declared_mem
         "migration_address": "198.18.13.12",
         "memory_bytes": 6442450944,
     }
+
+
+def test_a_local_disk_is_where_no_other_host_sees_it() -> None:
+    spec = replace(SPEC, vms=default_vms(2, local_disks=1))
+    sources = [
+        ElementTree.fromstring(domain_xml(vm, number, Names("t"), STATE.addresses, accel="kvm")).find(
+            "devices/disk/source"
+        )
+        for number, vm in enumerate(spec.vms, 1)
+    ]
+    assert [source.get("file") for source in sources if source is not None] == [
+        "/srv/vm/disks/vm1.img",
+        "/var/lib/standfast-lab/vm2.img",
+    ]

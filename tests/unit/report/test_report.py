@@ -212,7 +212,8 @@ def test_of_many_hosts_that_are_not_done_a_few_are_named() -> None:
 
 
 def test_vms_that_were_off_with_consent_are_told_apart_from_moves() -> None:
-    before = {"vm": "hsm", "running": True, "consent_by": "carol", "consent_at": 1.0}
+    consent = {"consent_by": "carol", "consent_at": 1.0, "consent_where": "rules.yaml:7"}
+    before = {"vm": "hsm", "running": True, "asked_at": 140.0, "ended_how": "shutdown", **consent}
     back = JournalRow(1, RUN, H1, "off", "v9", before, 150.0, 170.0)
     told = report_dict(run(journal=(back,)), EVENTS)
     assert told["off"] == [
@@ -222,7 +223,10 @@ def test_vms_that_were_off_with_consent_are_told_apart_from_moves() -> None:
             "off_at": 150.0,
             "back_at": 170.0,
             "seconds": 20.0,
+            "asked_at": 140.0,
+            "ended_how": "shutdown",
             "consent_by": "carol",
+            "consent_where": "rules.yaml:7",
         }
     ]
     assert "1 VM was shut down with consent, hsm for 20 s." in told["summary"]

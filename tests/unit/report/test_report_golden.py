@@ -62,6 +62,7 @@ def test_every_table_can_be_read_back_whatever_the_names_are() -> None:
         "phases": 40,
         "versions": 5,
         "moves": 5,
+        "off": 0,
         "borrowed": 5,
         "events": len(events),
     }

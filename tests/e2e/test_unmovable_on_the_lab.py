@@ -1,0 +1,144 @@
+"""VMs with a host-local disk on a real lab, one on each host, each under another word said beforehand.
+
+One lab for all: what one test leaves is where the next one begins, as in an operator's week.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from e2e_program import Program
+
+from standfast.lab.cluster import Lab
+from standfast.lab.errors import LabError
+from standfast.lab.spec import LabSpec, VmSpec, default_hosts
+from standfast.lab.system import check_machine
+from standfast.model.run import Phase, Run, RunState
+from standfast.store import Store
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
+
+LOCAL = ("local1", "local2", "local3")
+"""The lab puts the largest VMs on the hosts in order: local1 on kvm1, and so on."""
+LIMIT_SECONDS = 240.0
+
+
+@pytest.fixture(scope="module")
+def local_lab() -> Iterator[Lab]:
+    try:
+        check_machine()
+    except LabError as error:
+        pytest.skip(f"this machine can't hold a lab: {error}")
+    name = f"u{os.getpid()}"
+    vms = [VmSpec(each, 180, 40, 200, local_disk=True) for each in LOCAL]
+    vms += [VmSpec(f"vm{number}", 160, 40, 200) for number in range(1, 4)]
+    try:
+        yield Lab.up(LabSpec(name=name, hosts=default_hosts(3), vms=tuple(vms)))
+    finally:
+        Lab.remove(name)
+
+
+@pytest.fixture
+def program(local_lab: Lab, tmp_path: Path) -> Program:
+    return Program(local_lab.config_path, tmp_path / "state")
+
+
+def boot_ids(lab: Lab) -> dict[str, str]:
+    return {host: lab.boot_id(host) for host in lab.hosts}
+
+
+def apply(program: Program, *words: str, plan: Path) -> tuple[int, str]:
+    """Plan with these words and carry it out; the exit code of `apply`, and what `plan` printed."""
+    planned = program.call("plan", "--out", str(plan), *words)
+    assert planned.returncode == 0, planned.stdout + planned.stderr
+    return program.call("apply", str(plan), "--yes").returncode, planned.stdout
+
+
+def cordoned(lab: Lab, host: str) -> bool:
+    return lab.ssh(host, "test -e /var/lib/standfast/cordon", check=False).returncode == 0
+
+
+def by_name(report: dict[str, object]) -> dict[str, dict[str, object]]:
+    vms = report["vms"]
+    assert isinstance(vms, list)
+    return {vm["name"]: vm for vm in vms}
+
+
+def test_each_local_vm_is_where_it_is_said_to_be(local_lab: Lab) -> None:
+    where = local_lab.where()
+    assert [where[vm] for vm in LOCAL] == [["kvm1"], ["kvm2"], ["kvm3"]]
+
+
+def test_a_consented_vm_is_restarted_once_and_no_other_vm_is(
+    local_lab: Lab, program: Program, tmp_path: Path
+) -> None:
+    """kvm1 is skipped; local3 is shut down around the reboot of kvm3; the run leaves kvm2 out."""
+    before = boot_ids(local_lab)
+    local_lab.observer.start()
+    words = ("--exclude", "kvm2", "--unmovable", "local1=skip", "--unmovable", "local3=consent")
+    code, said = apply(program, *words, plan=tmp_path / "plan.json")
+    report = local_lab.observer.stop()
+    assert code == 0
+    assert "SHUT DOWN local3, then start it again on kvm3" in said
+    assert "Left alone: kvm1: kvm1 is skipped" in said
+
+    after = boot_ids(local_lab)
+    assert after["kvm3"] != before["kvm3"]
+    assert (after["kvm1"], after["kvm2"]) == (before["kvm1"], before["kvm2"])
+    assert local_lab.where()["local3"] == ["kvm3"]
+    assert not cordoned(local_lab, "kvm3")
+
+    seen = by_name(report)
+    assert seen["local3"]["restarts"] == 1
+    kinds = [each["kind"] for each in seen["local3"]["interruptions"]]  # type: ignore[attr-defined]
+    assert kinds == ["shutdown", "started"], seen["local3"]
+    for name, vm in seen.items():
+        assert (vm["states_left"], vm["disk_errors"], vm["memory_errors"]) == ([], 0, 0), vm
+        if name != "local3":
+            assert (vm["restarts"], vm["interruptions"]) == (0, []), vm
+
+    [off] = json.loads(program.call("run", "report", "--json").stdout)["off"]
+    assert (off["vm"], off["host"], off["ended_how"]) == ("local3", "kvm3", "shutdown")
+    assert 0 < off["seconds"] < LIMIT_SECONDS
+
+
+def test_a_run_holds_before_a_host_where_that_was_said_and_a_cancel_leaves_all_as_it_was(
+    local_lab: Lab, program: Program, tmp_path: Path
+) -> None:
+    before, where = boot_ids(local_lab), local_lab.where()
+    local_lab.observer.start()
+    words = ("--hosts", "kvm2", "--unmovable", "local2=hold")
+    plan = tmp_path / "plan.json"
+    planned = program.call("plan", "--out", str(plan), *words)
+    assert "HOLD before kvm2 is touched, because of local2" in planned.stdout
+    assert program.call("apply", str(plan), "--yes", "--detach").returncode == 0
+    store = Store.open(tmp_path / "state" / "standfast.db", read_only=True)
+    try:
+        held = _until(store, RunState.HELD)
+        assert held.hosts[0].held_phase == Phase.PLANNED
+        assert held.reason is not None
+        assert "local2 has its disk" in held.reason.sentence
+        assert program.call("run", "cancel").returncode == 0
+        _until(store, RunState.CANCELLED)
+    finally:
+        store.close()
+    report = local_lab.observer.stop()
+    assert not report["red"], report["reasons"]
+    assert boot_ids(local_lab) == before
+    assert local_lab.where() == where
+    assert not cordoned(local_lab, "kvm2")
+
+
+def _until(store: Store, state: RunState) -> Run:
+    deadline = time.monotonic() + LIMIT_SECONDS
+    run_id = store.find_run("last")
+    while (run := store.run(run_id)).state is not state:
+        assert not run.ended, f"the run is {run.state}"
+        assert time.monotonic() < deadline, "\n".join(event.text for event in store.events(run_id)[-6:])
+        time.sleep(0.1)
+    return run
