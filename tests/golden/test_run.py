@@ -278,6 +278,7 @@ def test_what_is_refused_is_said_once(place: Place) -> None:
     assert printed.code == 5
     assert [line for line in printed.out.splitlines() if line.startswith(("Left alone", "REFUSED"))] == [
         "Left alone: host3: host3 was left out on request.",
-        "REFUSED: A pin keeps vm2 on host2 alone. Add another host to the pin of vm2.",
+        "REFUSED: A pin keeps vm2 on host2 alone. Add another host to the pin of vm2. "
+        "Or say beforehand what shall be done: --unmovable vm2=skip, hold or consent.",
     ]
     assert printed.out.count("A pin keeps vm2") == 1

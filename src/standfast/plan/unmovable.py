@@ -30,7 +30,7 @@ class Unmovable:
         for vm in self.board.on(host.id):
             found, answer = self.against(vm), self.said.get(vm.id)
             if answer is None:
-                yield from found
+                yield from (_with_a_way_out(vm, reason) for reason in found)
             elif answer.handling is Handling.HOLD:
                 yield from (reason for reason in found if reason.code not in COVERED)
             elif found and (first := not_covered(vm, found)) is not None:
@@ -70,6 +70,13 @@ def pinned_here(
     words = f"A pin keeps {vm.name} on {host_name} alone."
     mend = f"Add another host to the pin of {vm.name}."
     return (Reason(Code.VM_PINNED, words, mend, host=vm.host, vm=vm.id),)
+
+
+def _with_a_way_out(vm: Vm, reason: Reason) -> Reason:
+    if reason.code not in COVERED:
+        return reason
+    way = f"Or say beforehand what shall be done: --unmovable {vm.name}=skip, hold or consent."
+    return replace(reason, mend=f"{reason.mend} {way}")
 
 
 def with_spans(step: HostStep) -> HostStep:
