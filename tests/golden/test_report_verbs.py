@@ -13,7 +13,7 @@ from .conftest import CONFIG, Place
 
 def test_a_report_is_written_as_a_page_and_as_tables(finished: Place) -> None:
     printed = finished.run("run", "report", "--html", "report.html", "--csv", "tables")
-    names = ("hosts", "phases", "versions", "moves", "borrowed", "events")
+    names = ("hosts", "phases", "versions", "moves", "off", "borrowed", "events")
     written = ["Wrote report.html.", *(f"Wrote tables/{name}.csv." for name in names)]
     assert (printed.out, printed.err.splitlines(), printed.code) == ("", written, 0)
     page = (finished.path / "report.html").read_text(encoding="utf-8")

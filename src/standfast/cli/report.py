@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from standfast.model.run import EventRow, Run
 
-TABLES = ("hosts", "phases", "versions", "moves", "borrowed", "events")
+TABLES = ("hosts", "phases", "versions", "moves", "off", "borrowed", "events")
 
 
 @verb(name="report")

@@ -73,8 +73,8 @@ def _break(drive: Drive, data: st.DataObject) -> None:
             world.unreachable(host, 200.0, after=data.draw(st.floats(0.0, 600.0)))
     for call in ("shutdown", "start", "cordon", "uncordon"):
         if data.draw(st.booleans()):
-            when = data.draw(st.sampled_from(["before", "after"]))
-            world.fail_call(call, data.draw(st.integers(1, 3)), when=when)
+            times = data.draw(st.integers(1, 3))
+            world.fail_call(call, times, when="before" if data.draw(st.booleans()) else "after")
 
 
 def _drive(drive: Drive, said: dict[int, Verb], deaths: set[int]) -> None:
@@ -95,6 +95,10 @@ def _drive(drive: Drive, said: dict[int, Verb], deaths: set[int]) -> None:
         assert drive.world.violations == ()
 
 
+def _ended(drive: Drive) -> bool:
+    return drive.run.ended
+
+
 def _end(drive: Drive) -> None:
     """Everything is mended, and an operator says so until the run has ended."""
     drive.hook = None
@@ -106,11 +110,11 @@ def _end(drive: Drive) -> None:
         drive.world.shutdown_takes(drive.world.vm_id(vm), 20.0)
     drive.world.clock.sleep(600.0)
     for _ in range(6):
-        if drive.run.ended:
+        if _ended(drive):
             return
         drive.say(Verb.CANCEL if drive.run.state is not RunState.CANCELLING else Verb.RESUME)
         for _ in range(300):
-            if not drive.run.ended and not drive.tick():
+            if not _ended(drive) and not drive.tick():
                 drive.world.clock.sleep(PATIENT.tick_seconds)
     assert drive.run.ended, drive.texts()[-2000:]
 
