@@ -58,6 +58,14 @@ class Platform(Protocol):
         """Let connections go. Migrations under way go on."""
 
 
+class Measuring(Protocol):
+    """A platform that can measure how VMs use their memory, on request."""
+
+    def measure_memory(self, seconds: int) -> int:
+        """Measure all running VMs for about that long; returns how many could be. Snapshots carry the
+        figures for some minutes. Changes nothing."""
+
+
 class Fence(Protocol):
     """Keeping a host free of VMs, enforced by the host itself."""
 
@@ -164,3 +172,4 @@ class Outside:
     names: Mapping[HostId, str]
     examiner: Examiner
     silencers: tuple[Silencer, ...] = ()
+    measuring: Measuring | None = None

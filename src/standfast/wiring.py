@@ -190,7 +190,7 @@ def _libvirt(cluster: ClusterConfig, known_ids: Mapping[str, HostId], clock: Wal
         for host in cluster.hosts
     ]
     examiner = SshExaminer(targets, peers, name_of=name_of)
-    return Outside(_Named(platform, names), fence, work, clock, names, examiner)
+    return Outside(_Named(platform, names), fence, work, clock, names, examiner, measuring=platform)
 
 
 def ssh_targets(cluster: ClusterConfig) -> dict[str, SshTarget]:

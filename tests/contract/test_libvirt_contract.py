@@ -82,6 +82,19 @@ def test_observing_again_is_quick(kit: Kit) -> None:
     assert min(spans) < 0.1
 
 
+def test_what_guests_write_is_measured_within_their_working_sets(kit: Kit) -> None:
+    assert kit.platform.measure_memory(15) == 3
+    for vm in kit.observe().vms:
+        assert vm.memory_use is not None
+        seconds, written = zip(*((p.seconds, p.bytes) for p in vm.memory_use.dirty), strict=True)
+        assert seconds == (1, 2, 4, 8)
+        # 500 pages a second to 40 MiB, and what the guest's system writes besides; one sampled page in 512.
+        assert 4 * 2**20 <= written[-1] <= 64 * 2**20
+        assert written[0] < written[-1]
+        if vm.name == "vm1":
+            assert vm.memory_use.zero_bytes > 64 * 2**20  # of 512 MiB, hardly used
+
+
 def test_there_and_back_with_a_record_and_the_autostart_flag(kit: Kit) -> None:
     vm = kit.vm("vm2")
     home, away = vm.host, next(id for id in kit.ids.values() if id != vm.host)

@@ -174,6 +174,16 @@ def test_options_that_name_no_host(place: Place) -> None:
         )
 
 
+def test_what_cant_be_measured_is_said(place: Place) -> None:
+    printed = place.run("plan", "--measure", "15")
+    said = "standfast: play: VMs of this platform can't be measured. Leave --measure out.\n"
+    assert (printed.code, printed.err.splitlines(keepends=True)[-1]) == (2, said)
+    place.run("snapshot", "save", "cluster.json")
+    printed = place.run("plan", "--snapshot", "cluster.json", "--measure", "15")
+    said = "standfast: a file can't be measured. Leave --snapshot or --measure out.\n"
+    assert (printed.code, printed.err) == (2, said)
+
+
 def test_a_state_directory_that_cant_be_made(place: Place) -> None:
     place.write("file", "")
     printed = place.run("serve", "--until-idle", "--state-dir", "file/state")

@@ -6,6 +6,11 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+import click
+
+from standfast.cli.out import plural, say
+from standfast.model.errors import UsageError
+
 if TYPE_CHECKING:
     from standfast.config import ClusterConfig
     from standfast.model.cluster import Rules, Snapshot
@@ -14,6 +19,14 @@ if TYPE_CHECKING:
     from standfast.ports import Outside
 
 MOST_AT_ONCE = 32
+
+measure_option = click.option(
+    "--measure",
+    "measure_seconds",
+    type=click.IntRange(1, 300),
+    metavar="SECONDS",
+    help="First measure for that long how VMs write to memory. 15 is usual.",
+)
 
 
 def look(
@@ -31,6 +44,21 @@ def look(
 
     with ThreadPoolExecutor(max(1, min(MOST_AT_ONCE, len(outside.names) or MOST_AT_ONCE))) as executor:
         return observe(outside, rules_for, scan=scan, refresh=refresh, executor=executor)
+
+
+def measure(outside: Outside, cluster: ClusterConfig, seconds: int | None) -> None:
+    """Have the platform measure its VMs, if `seconds` are given. Raises UsageError where it can't."""
+    if seconds is None:
+        return
+    if outside.measuring is None:
+        raise UsageError(
+            "measure_unknown",
+            "VMs of this platform can't be measured",
+            where=cluster.name,
+            do="Leave --measure out.",
+        )
+    say(f"Measuring for {seconds} s how VMs write to memory …")
+    say(f"Measured {plural(outside.measuring.measure_memory(seconds), 'VM')}.")
 
 
 def warnings(cluster: ClusterConfig, snapshot: Snapshot) -> tuple[ConfigError, ...]:

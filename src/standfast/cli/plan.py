@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from standfast.cli.looking import measure_option
 from standfast.cli.out import plural, say, show, show_json
 from standfast.cli.session import Session, verb
 from standfast.model.errors import UsageError
@@ -42,6 +43,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
     "after the reboot (force: with its power cut if it does not heed that). May be given several times.",
 )
 @click.option("--snapshot", "from_file", type=FILE, help="Plan for this snapshot file, asking no host.")
+@measure_option
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 10 where there is something to do.")
 def plan(
     session: Session,
@@ -51,6 +53,7 @@ def plan(
     exclude: str | None,
     words: tuple[str, ...],
     from_file: Path | None,
+    measure_seconds: int | None,
     detailed_exitcode: bool,
 ) -> int:
     """Plan a run: order, moves, times, and what is refused and why. Changes nothing.
@@ -69,7 +72,7 @@ def plan(
             raise UsageError("no_hosts", f"{option} names no host", do="Name some, or leave it out.")
     given = unmovable.options(words)
     check_writable(out, "plan file", option="--out")
-    snapshot, policy, rules = _look(session, cluster, from_file)
+    snapshot, policy, rules = _look(session, cluster, from_file, measure_seconds)
     said = unmovable.said(rules, given, snapshot, by=session.actor())
     made = make_plan(
         snapshot,
@@ -93,18 +96,22 @@ def plan(
 
 
 def _look(
-    session: Session, cluster: str | None, from_file: Path | None
+    session: Session, cluster: str | None, from_file: Path | None, measure_seconds: int | None
 ) -> tuple[Snapshot, Policy, RulesConfig | None]:
     """A cluster or a file of one, and the policy and the rules to plan with."""
     from dataclasses import replace
 
     from standfast.cli.history import learnt_of
-    from standfast.cli.looking import look, warnings
+    from standfast.cli.looking import look, measure, warnings
     from standfast.codec import read_file
     from standfast.model.cluster import Snapshot
     from standfast.model.policy import Policy
 
     if from_file is not None:
+        if measure_seconds is not None:
+            raise UsageError(
+                "measure_file", "a file can't be measured", do="Leave --snapshot or --measure out."
+            )
         given = session.config_path.exists()
         snapshot = read_file(from_file, "snapshot", Snapshot)
         if cluster is not None and cluster != snapshot.cluster:
@@ -120,7 +127,9 @@ def _look(
         return snapshot, known[snapshot.cluster].policy, known[snapshot.cluster].rules
     chosen = session.cluster(cluster)
     say(f"Looking at cluster {chosen.name} …")
-    snapshot = look(session.outside(chosen), chosen, scan=True, refresh=True)
+    outside = session.outside(chosen)
+    measure(outside, chosen, measure_seconds)
+    snapshot = look(outside, chosen, scan=True, refresh=True)
     for error in warnings(chosen, snapshot):
         say(f"Warning: {error}")
     return replace(snapshot, learnt=learnt_of(session, chosen.name)), chosen.policy, chosen.rules

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from standfast.cli.looking import measure_option
 from standfast.cli.out import plural, say, show, show_json, table
 from standfast.cli.session import Session, verb
 
@@ -25,7 +26,8 @@ def snapshot() -> None:
 @verb(name="save")
 @click.argument("file", type=FILE)
 @click.option("--cluster", metavar="NAME", help="Which cluster, if the config has several.")
-def save(session: Session, file: Path, cluster: str | None) -> None:
+@measure_option
+def save(session: Session, file: Path, cluster: str | None, measure_seconds: int | None) -> None:
     """Write the cluster as it is now to FILE: to plan offline, or for a bug report.
 
     It holds names of hosts, VMs, disks, networks and packages, and no secrets.
@@ -33,13 +35,15 @@ def save(session: Session, file: Path, cluster: str | None) -> None:
     from dataclasses import replace
 
     from standfast.cli.history import learnt_of
-    from standfast.cli.looking import look, warnings
+    from standfast.cli.looking import look, measure, warnings
     from standfast.codec import write_file
     from standfast.files import check_writable
 
     check_writable(file, "snapshot file")
     chosen = session.cluster(cluster)
-    taken = look(session.outside(chosen), chosen, scan=True, refresh=False, strict=False)
+    outside = session.outside(chosen)
+    measure(outside, chosen, measure_seconds)
+    taken = look(outside, chosen, scan=True, refresh=False, strict=False)
     taken = replace(taken, learnt=learnt_of(session, chosen.name))
     for error in warnings(chosen, taken):
         say(f"Warning: {error}")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from xml_samples import UUID, domain, file_disk
 
 from standfast.model.cluster import Vm, VmState
 from standfast.model.ids import HostId, MoveId, VmId
+from standfast.model.memory import DirtyPoint, MemoryUse
 from standfast.model.moves import MoveOrder
 from standfast.platforms.libvirt.assemble import (
     BLOCKED,
@@ -20,6 +23,7 @@ from standfast.platforms.libvirt.assemble import (
     HostSeen,
     assemble,
 )
+from standfast.platforms.libvirt.dirty import Measured
 from standfast.platforms.libvirt.domain import parse_domain
 from standfast.platforms.libvirt.hosts import LibvirtHost
 from standfast.platforms.libvirt.jobs import OUT, JobReading
@@ -155,6 +159,17 @@ def test_snapshots_and_disks_are_told() -> None:
     assert "snapshots" in vm.unsupported[0]
     assert vm.managed_save
     assert [disk.shared for disk in vm.disks] == [True]
+
+
+def test_what_was_measured_is_told_but_huge_pages_are_in_no_resident_set() -> None:
+    use = MemoryUse((DirtyPoint(1.0, 8.0), DirtyPoint(2.0, 12.0)), zero_bytes=100, sampled_share=0.5)
+    usual = half(RUNNING)
+    huge = replace(usual, definition=replace(usual.definition, huge_pages=True))
+    for found, zero in ((usual, 100), (huge, 0)):
+        seen = assemble("c", 1.0, [host(A, found)], orders={}, measured={VM: Measured(8.0, use)})
+        [vm] = seen.snapshot.vms
+        assert vm.dirty_bytes_per_second == 8.0
+        assert vm.memory_use == replace(use, zero_bytes=zero)
 
 
 def test_a_silent_host_stays_in_the_snapshot_with_the_reason() -> None:

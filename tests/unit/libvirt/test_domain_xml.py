@@ -97,6 +97,11 @@ def test_what_ties_a_vm_to_its_host_is_unsupported(part: str, words: str) -> Non
     assert words in found
 
 
+def test_huge_pages_are_told() -> None:
+    backing = "<memoryBacking><hugepages/></memoryBacking>"
+    assert [parse_domain(domain(extra=extra)).huge_pages for extra in ("", backing)] == [False, True]
+
+
 def test_encrypted_memory_and_a_block_copy() -> None:
     found = parse_domain(
         domain(file_disk("/a", more="<mirror type='file' job='copy'/>"), extra="<launchSecurity type='sev'/>")

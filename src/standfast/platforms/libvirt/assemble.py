@@ -9,11 +9,12 @@ VM runs on another is a leftover, not a second VM.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from standfast.model.cluster import Host, Leftover, Pool, Snapshot, Vm, VmState
 from standfast.model.ids import HostId, VmId
 from standfast.model.moves import Flight, MoveOrder
+from standfast.platforms.libvirt.dirty import Measured
 from standfast.platforms.libvirt.hosts import LibvirtHost
 from standfast.platforms.libvirt.jobs import JobReading, busy_words, flight_of
 from standfast.platforms.libvirt.reading import DomainReading, HostReading, version_parts
@@ -82,7 +83,7 @@ def assemble(
     orders: Mapping[VmId, MoveOrder],
     last: Mapping[VmId, HostId] | None = None,
     shared_paths: Sequence[str] = (),
-    dirty: Mapping[VmId, float] | None = None,
+    measured: Mapping[VmId, Measured] | None = None,
 ) -> Assembled:
     """The snapshot (hosts without facts and updates) and the leftovers.
 
@@ -104,7 +105,7 @@ def assemble(
             found, key=lambda half: (half.rank, half.seen.id != last.get(vm), half.seen.host.name)
         )
         if first.domain.active or last.get(vm) not in silent:
-            vms.append(_vm(first, others, orders.get(vm), shared_paths, (dirty or {}).get(vm)))
+            vms.append(_vm(first, others, orders.get(vm), shared_paths, (measured or {}).get(vm)))
         else:
             others = [first, *others]
         leftovers += [_leftover(half) for half in others if not half.domain.active]
@@ -159,12 +160,15 @@ def _vm(
     others: Sequence[_Half],
     order: MoveOrder | None,
     shared_paths: Sequence[str],
-    dirty: float | None,
+    measured: Measured | None,
 ) -> Vm:
     definition, reading = half.domain.definition, half.seen.reading
     assert reading is not None
     twin = next((other for other in others if other.domain.active), None)
     flight = _flight(half, twin, order)
+    dirty, use = (measured.bytes_per_second, measured.use) if measured is not None else (None, None)
+    if use is not None and definition.huge_pages:
+        use = replace(use, zero_bytes=0)  # they count towards no resident set
     if flight is not None and flight.dirty_bytes_per_second:
         dirty = flight.dirty_bytes_per_second
     return Vm(
@@ -190,6 +194,7 @@ def _vm(
         unsupported=_unsupported(half.domain),
         flight=flight,
         dirty_bytes_per_second=dirty,
+        memory_use=use,
     )
 
 

@@ -51,6 +51,7 @@ class Definition:
     passthrough: tuple[str, ...] = ()
     unsupported: tuple[str, ...] = ()
     busy: str = ""
+    huge_pages: bool = False
 
 
 def parse_domain(text: str) -> Definition:
@@ -82,6 +83,7 @@ def parse_domain(text: str) -> Definition:
         passthrough=tuple(_passthrough(root)),
         unsupported=tuple(_unsupported(root)),
         busy="a block copy" if any(disk.find("mirror") is not None for disk in disks) else "",
+        huge_pages=root.find("memoryBacking/hugepages") is not None,
     )
 
 

@@ -17,7 +17,7 @@ from standfast.model.moves import MoveOrder, MoveOutcome
 from standfast.model.reasons import Code, Reason
 from standfast.platforms.libvirt import checks, moves, power
 from standfast.platforms.libvirt.assemble import HostSeen, assemble
-from standfast.platforms.libvirt.dirty import DirtyRates
+from standfast.platforms.libvirt.dirty import MemoryUses
 from standfast.platforms.libvirt.events import EventLog, Interruption
 from standfast.platforms.libvirt.hosts import LibvirtHost
 from standfast.platforms.libvirt.jobs import JobReading
@@ -94,7 +94,7 @@ class LibvirtPlatform:
         self._shared_paths = tuple(shared_paths)
         self._events = EventLog(clock)
         self._moves = Moves(self._end, journal_of, ended)
-        self._dirty = DirtyRates()
+        self._uses = MemoryUses()
         self._lock = threading.Lock()
         self._last: dict[VmId, HostId] = {}
         self._leftovers: tuple[Leftover, ...] = ()
@@ -150,7 +150,7 @@ class LibvirtPlatform:
                 orders=self._moves.orders(),
                 last=self._last,
                 shared_paths=self._shared_paths,
-                dirty=self._dirty.known(),
+                measured=self._uses.known(),
             )
             self._leftovers = found.leftovers
             self._last.update(
@@ -273,12 +273,12 @@ class LibvirtPlatform:
         """Set the flag of a VM on that host. Raises StandfastError."""
         moves.set_autostart(self._end(host).line, vm, on=on)
 
-    def measure_dirty_rates(self, seconds: int = 1) -> Mapping[VmId, float]:
-        """Have every running VM's dirtying measured for that long, in bytes per second; later snapshots carry
-        the figures for ten minutes. Costs the guests next to nothing (QEMU samples pages)."""
+    def measure_memory(self, seconds: int) -> int:
+        """See `ports.Measuring`. Costs the guests next to nothing: QEMU samples pages."""
+        self.observe()
         with self._lock:
             sides = [station.side for station in self._stations if station.reading is not None]
-        return self._dirty.measure(sides, seconds)
+        return len(self._uses.measure(sides, seconds))
 
     def interruptions(self) -> tuple[Interruption, ...]:
         """What libvirt's events say was interrupted since this platform was opened, oldest first."""
