@@ -225,6 +225,52 @@ def speed(name: str, migration: str | None, management: str | None, hosts: tuple
             found.set_speed(net, parse_rate(text), hosts=hosts)
 
 
+def _faults() -> str:
+    from standfast.lab.faults import FAULTS
+
+    return "\n".join(f"  {fault.name:<12}{fault.says}" for fault in FAULTS.values())
+
+
+class _WithFaults(click.Command):
+    """Lists the faults in its help, without loading the lab for any other verb."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write(f"\nFaults:\n{_faults()}\n")
+
+
+@lab.command("break", cls=_WithFaults)
+@click.argument("host")
+@click.argument("fault")
+@_name_option
+@_told
+def break_(host: str, fault: str, name: str) -> None:
+    """Break something of HOST, for real; `lab mend` takes it back.
+
+    A VM that a fault hits (power, freeze) is interrupted: the observer says so.
+    """
+    from standfast.lab.faults import find
+
+    found = _find(name)
+    chosen, which = find(fault), found.host(host).name
+    chosen.do(found, which)
+    click.echo(f"{which} is broken: {chosen.says}. `standfast lab mend {which} {chosen.name}` mends it.")
+
+
+@lab.command(cls=_WithFaults)
+@click.argument("host")
+@click.argument("fault", required=False)
+@_name_option
+@_told
+def mend(host: str, fault: str | None, name: str) -> None:
+    """Take back a fault of HOST, or all of them; a host that is down is switched on."""
+    from standfast.lab.faults import mend as take_back
+
+    found = _find(name)
+    which = found.host(host).name
+    take_back(found, which, fault)
+    click.echo(f"{which} is mended.")
+
+
 @lab.group()
 def observe() -> None:
     """Measure from outside whether any VM is interrupted."""

@@ -98,6 +98,12 @@ def remove_links(names: Names) -> None:
         )
 
 
+def set_link(names: Names, number: int, net: Net, *, up: bool) -> None:
+    """Plug a host's cable in one network in or out. A boot plugs all of them in."""
+    veth = names.outer_veth(net, number)
+    _ip([f"link set {veth} {'up' if up else 'down'}"], what=f"Setting the link {veth}")
+
+
 def shape(names: Names, number: int, netns: Path, net: Net, rate: int | None) -> None:
     """Limit both directions of a host's link to ``rate`` bit/s (None: no limit); works while it is in use."""
     inside: Sequence[str | Path] = ["nsenter", f"--net={netns}"]
