@@ -151,6 +151,13 @@ class Examiner(Protocol):
         `files`. One that does not answer is said to be silent. Takes seconds; bounded."""
 
 
+class Console(Protocol):
+    """The operator's own command about a host that can't be asked itself: its BMC, its serial console."""
+
+    def ask(self, host: HostId) -> str:
+        """What it says, on one line; empty if there is nothing to say. Raises OutsideError."""
+
+
 class Clock(Protocol):
     """Time, real or virtual."""
 
@@ -171,5 +178,6 @@ class Outside:
     clock: Clock
     names: Mapping[HostId, str]
     examiner: Examiner
+    console: Console | None = None
     silencers: tuple[Silencer, ...] = ()
     measuring: Measuring | None = None

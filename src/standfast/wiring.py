@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from standfast.config import ClusterConfig, Config, HostConfig, SimConfig
 from standfast.config.outward import HttpConfig, ReceiverConfig
+from standfast.config.types import CommandsConfig
 from standfast.model.cluster import MoveLimits, Snapshot
 from standfast.model.errors import UsageError
 from standfast.model.ids import HostId, VmId
@@ -39,6 +40,8 @@ def outside_for(
         outside = _simulated(cluster)
     else:
         outside = _libvirt(cluster, known_ids, clock or WallClock())
+    if cluster.commands.console:
+        outside = replace(outside, console=CommandConsole(cluster.commands, outside.names))
     if not cluster.silences:
         return outside
     return replace(outside, silencers=(*outside.silencers, *_silencers(cluster, outside.names)))
@@ -259,3 +262,27 @@ def simulated_host_names(declared: SimConfig) -> set[str]:
     if declared.world.exists():
         return set(FileWorld(declared.world).names.values())
     return set(SimWorld(_sim_spec(replace(declared, vms=0), "")).names.values())
+
+
+@dataclass(frozen=True)
+class CommandConsole:
+    """`ports.Console` by a command of the config."""
+
+    commands: CommandsConfig
+    names: Mapping[HostId, str]
+
+    def ask(self, host: HostId) -> str:
+        from standfast.transports import command
+
+        name = self.names.get(host, str(host))
+        said = command.run(
+            about_host(self.commands.console, name), timeout_seconds=self.commands.timeout_seconds, where=name
+        )
+        if said.exit_code != 0:
+            return f"(its command ended with {said.exit_code}) {said.words}".strip()
+        return said.words
+
+
+def about_host(words: tuple[str, ...], name: str) -> list[str]:
+    """A command of the config with the host's name in its place."""
+    return [word.replace("{host}", name) for word in words]

@@ -136,7 +136,7 @@ def test_a_second_run_is_refused_while_one_is_active(place: Place) -> None:
     said = place.run("run", "cancel")
     assert (said.code, said.err) == (
         0,
-        "Said cancel to run {run}: it goes to the next safe point, then gives back what it borrowed.\n",
+        "Run {run}: cancelled: goes to the next safe point, gives back what was borrowed, then ends.\n",
     )
     watched = place.run("run", "watch")
     assert watched.code == 3, watched.out

@@ -25,7 +25,10 @@ MOST_TOLD = 5
 @click.option(
     "--consent", metavar="A,B", help="Shut these VMs down where the plan would hold, and start them again."
 )
-def apply(session: Session, plan: Path, yes: bool, detach: bool, consent: str | None) -> int:
+@click.option("--finish-by", metavar="TIME", help="No host starts that may end later: 22:30, or ISO 8601.")
+def apply(
+    session: Session, plan: Path, yes: bool, detach: bool, consent: str | None, finish_by: str | None
+) -> int:
     """Carry the plan in file PLAN out, and watch. Ctrl-C only detaches: the run goes on.
 
     Refused, with nothing changed (exit code 5), if the plan file was edited, if the plan has refusals, if a
@@ -33,11 +36,12 @@ def apply(session: Session, plan: Path, yes: bool, detach: bool, consent: str | 
     codes: 0 completed; 3 degraded or cancelled; 4 waits for the operator; 130 ended by Ctrl-C: at the
     question nothing was changed, later the run goes on.
     """
+    from dataclasses import replace
+
     from standfast.cli.looking import split
-    from standfast.cli.serve import start_detached
+    from standfast.cli.times import parse_time
     from standfast.cli.unmovable import consented
-    from standfast.cli.watch import Watch, style_of, watch
-    from standfast.codec import digest, read_file
+    from standfast.codec import read_file
     from standfast.model.plan import Plan
 
     wanted = read_file(plan, "plan", Plan)
@@ -49,12 +53,28 @@ def apply(session: Session, plan: Path, yes: bool, detach: bool, consent: str | 
         if session.json:
             show_json({"run": None, "state": "nothing_to_do"})
         return 0
+    if finish_by is not None:
+        wanted = replace(wanted, finish_by=parse_time(finish_by, now, option="--finish-by"))
+    return begin(session, wanted, _question(wanted), yes=yes, detach=detach, now=now)
+
+
+def begin(session: Session, plan: Plan, question: str, *, yes: bool, detach: bool, now: float) -> int:
+    """Ask, record the run, see that a controller acts, and watch; returns the exit code.
+
+    `now` is the cluster's own time. Raises RefusedError where nobody agrees or another run is active.
+    """
+    from standfast.cli.serve import await_acting, start_detached
+    from standfast.cli.watch import Watch, style_of, watch
+    from standfast.codec import digest
+
     if not yes:
-        _ask(wanted)
-    run = _create(session, wanted, digest(wanted), now)
+        _ask(question)
+    run = _create(session, plan, digest(plan), now)
     controller = start_detached(session)
     say(f"Run {run} has begun.")
     if detach:
+        if controller is not None:
+            await_acting(session, controller)
         if session.json:
             show_json({"run": str(run), "state": "running", "controller_started": controller is not None})
         else:
@@ -68,7 +88,7 @@ def apply(session: Session, plan: Path, yes: bool, detach: bool, consent: str | 
     return code
 
 
-def _ask(plan: Plan) -> None:
+def _ask(question: str) -> None:
     """Returns if whoever sits there says yes. Raises RefusedError where nobody does: silence is no consent.
 
     Ctrl-C is no answer either, and passed on.
@@ -83,7 +103,7 @@ def _ask(plan: Plan) -> None:
     from standfast.cli.asking import agrees
 
     try:
-        agreed = agrees(_question(plan))
+        agreed = agrees(question)
     except click.Abort:
         say("\nNothing was changed.")
         raise
@@ -111,15 +131,11 @@ def refuse_stale(session: Session, plan: Plan) -> float:
             why=f"it has schema version {plan.schema_version}, not {SCHEMA_VERSION}",
             do="Plan again: standfast plan.",
         )
-    if plan.refusals:
-        raise RefusedError(
-            "plan_refused",
-            f"the plan for {plan.cluster} can't be applied: something is refused",
-            why=_some([str(reason) for reason in plan.refusals]),
-            do="Mend that, or leave the host out (`standfast plan --exclude HOST`), and plan again.",
-        )
+    refuse_refused(
+        plan, "Mend that, or leave the host out (`standfast plan --exclude HOST`), and plan again."
+    )
     cluster = session.cluster(plan.cluster)
-    _refuse_second(session, plan.cluster)
+    refuse_second(session, plan.cluster)
     say(f"Looking whether cluster {cluster.name} is still as planned …")
     snapshot = look(session.outside(cluster), cluster, scan=True, refresh=False)
     changed = compare(plan.basis, snapshot)
@@ -133,7 +149,18 @@ def refuse_stale(session: Session, plan: Plan) -> float:
     return snapshot.taken_at
 
 
-def _refuse_second(session: Session, cluster: str) -> None:
+def refuse_refused(plan: Plan, do: str) -> None:
+    """Raises RefusedError for a plan that has refusals."""
+    if plan.refusals:
+        raise RefusedError(
+            "plan_refused",
+            f"the plan for {plan.cluster} can't be applied: something is refused",
+            why=_some([str(reason) for reason in plan.refusals]),
+            do=do,
+        )
+
+
+def refuse_second(session: Session, cluster: str) -> None:
     """Told before drift is: while a run is at work, its cluster is never as planned."""
     active = [each.id for each in session.store.runs(cluster) if each.ended_at is None]
     if active:

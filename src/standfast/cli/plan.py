@@ -13,9 +13,12 @@ from standfast.cli.session import Session, verb
 from standfast.model.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from standfast.config import RulesConfig
     from standfast.model.cluster import Snapshot
-    from standfast.model.plan import HostStep, Plan, PlannedMove
+    from standfast.model.ids import HostId
+    from standfast.model.plan import HostStep, Plan, PlannedMove, Wave
     from standfast.model.policy import Policy
 
 CHANGES = 10
@@ -33,6 +36,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
     help="Where the plan is written.",
 )
 @click.option("--hosts", metavar="A,B", help="Only these hosts are patched.")
+@click.option("--order", metavar="A,B", help="These hosts go first, in this order.")
 @click.option("--exclude", metavar="A,B", help="These hosts are left alone.")
 @click.option(
     "--unmovable",
@@ -42,6 +46,8 @@ FILE = click.Path(path_type=Path, dir_okay=False)
     help="If this VM can't be moved: skip its host, hold there, or consent to a clean shutdown and a start "
     "after the reboot (force: with its power cut if it does not heed that). May be given several times.",
 )
+@click.option("--finish-by", metavar="TIME", help="No host starts that may end later: 22:30, or ISO 8601.")
+@click.option("--half-patched", is_flag=True, help="Accept moves from a newer hypervisor to an older one.")
 @click.option("--snapshot", "from_file", type=FILE, help="Plan for this snapshot file, asking no host.")
 @measure_option
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 10 where there is something to do.")
@@ -50,8 +56,11 @@ def plan(
     cluster: str | None,
     out: Path,
     hosts: str | None,
+    order: str | None,
     exclude: str | None,
     words: tuple[str, ...],
+    finish_by: str | None,
+    half_patched: bool,
     from_file: Path | None,
     measure_seconds: int | None,
     detailed_exitcode: bool,
@@ -63,24 +72,30 @@ def plan(
     """
     from standfast.cli import unmovable
     from standfast.cli.looking import host_ids, split
+    from standfast.cli.times import parse_time
     from standfast.codec import to_plain, write_file
     from standfast.files import check_writable
     from standfast.plan.make import make_plan
 
-    for option, names in (("--hosts", hosts), ("--exclude", exclude)):
+    for option, names in (("--hosts", hosts), ("--order", order), ("--exclude", exclude)):
         if names is not None and not split(names):
             raise UsageError("no_hosts", f"{option} names no host", do="Name some, or leave it out.")
     given = unmovable.options(words)
     check_writable(out, "plan file", option="--out")
     snapshot, policy, rules = _look(session, cluster, from_file, measure_seconds)
     said = unmovable.said(rules, given, snapshot, by=session.actor())
+    only = host_ids(snapshot, split(hosts)) if hosts is not None else None
+    excluded = host_ids(snapshot, split(exclude))
     made = make_plan(
         snapshot,
         policy,
         now=snapshot.taken_at,
-        only=host_ids(snapshot, split(hosts)) if hosts is not None else None,
-        exclude=host_ids(snapshot, split(exclude)),
+        only=only,
+        exclude=excluded,
+        first=_first(snapshot, split(order), only, excluded),
         said=said,
+        finish_by=parse_time(finish_by, snapshot.taken_at, option="--finish-by") if finish_by else None,
+        half_patched=half_patched,
     )
     digest = write_file(out, "plan", made)
     if session.json:
@@ -93,6 +108,23 @@ def plan(
     if made.refusals:
         return REFUSED
     return CHANGES if detailed_exitcode and (made.waves or made.rebalance) else 0
+
+
+def _first(
+    snapshot: Snapshot, names: tuple[str, ...], only: frozenset[HostId] | None, excluded: frozenset[HostId]
+) -> tuple[HostId, ...]:
+    """The hosts of --order. Raises ConfigError, and UsageError for one that the other options leave out."""
+    from standfast.cli.looking import host_ids
+
+    ids = {name: next(iter(host_ids(snapshot, (name,)))) for name in names}
+    for name, host in ids.items():
+        if host in excluded or (only is not None and host not in only):
+            raise UsageError(
+                "order_left_out",
+                f"--order names {name}, which is left out",
+                do="Name in --order only hosts that are to be done.",
+            )
+    return tuple(ids.values())
 
 
 def _look(
@@ -154,10 +186,10 @@ def as_text(made: Plan, snapshot: Snapshot) -> str:
     lines = [
         f"Cluster {made.cluster}: {plural(len(snapshot.hosts), 'host')}, {plural(len(snapshot.vms), 'VM')}."
     ]
-    for number, step in enumerate(made.steps, 1):
-        lines += _step(number, step, snapshot)
+    for wave in made.waves:
+        lines += _wave(wave, made.steps, snapshot)
     if made.rebalance:
-        lines += ["Then VMs are spread:", *(_move(move, snapshot) for move in made.rebalance)]
+        lines += ["Then VMs are spread:", *(move_line(move, snapshot) for move in made.rebalance)]
     lines += [
         f"Left alone: {alone.name}: {alone.reason or 'nothing pending and no reboot needed.'}"
         for alone in made.left_alone
@@ -169,6 +201,19 @@ def as_text(made: Plan, snapshot: Snapshot) -> str:
     return "\n".join(cell(line) for line in lines)
 
 
+def _wave(wave: Wave, steps: Sequence[HostStep], snapshot: Snapshot) -> list[str]:
+    """Its hosts, numbered over the whole plan; said where several go together, and for how long it soaks."""
+    from standfast.model.units import span
+
+    lines = [line for step in wave.hosts for line in _step(steps.index(step) + 1, step, snapshot)]
+    if len(wave.hosts) > 1:
+        names = ", ".join(step.name for step in wave.hosts)
+        lines.insert(0, f"Together: {names}, about {span(wave.seconds)}")
+    if wave.soak_seconds > 0:
+        lines.append(f"Then {span(wave.soak_seconds)} in which {wave.hosts[0].name} has to stay well.")
+    return lines
+
+
 def _step(number: int, step: HostStep, snapshot: Snapshot) -> list[str]:
     from standfast.cli.unmovable import lines
     from standfast.model.units import span
@@ -178,12 +223,13 @@ def _step(number: int, step: HostStep, snapshot: Snapshot) -> list[str]:
     return [
         f"{number}. {step.name}: {updates}, {reboot}, about {span(step.seconds)}",
         *(f"   {each}" for each in step.pending),
-        *(_move(move, snapshot) for move in step.moves),
+        *(move_line(move, snapshot) for move in step.moves),
         *lines(step),
     ]
 
 
-def _move(move: PlannedMove, snapshot: Snapshot) -> str:
+def move_line(move: PlannedMove, snapshot: Snapshot) -> str:
+    """One move for a reader."""
     from standfast.model.units import span
 
     way = f"{snapshot.host_name(move.source)} -> {snapshot.host_name(move.target)}"

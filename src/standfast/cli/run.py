@@ -1,4 +1,4 @@
-"""`run list | show | watch | report | compare | pause | resume | cancel | abandon`."""
+"""`run list | show | watch | report`, and the operators' verbs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ import click
 from standfast.cli.out import say, show, show_json, table
 from standfast.cli.report import compare, report
 from standfast.cli.session import Session, verb
+from standfast.cli.steer import RUN
+from standfast.cli.steer import VERBS as STEERING
 
 if TYPE_CHECKING:
     from standfast.store import RunSummary
-
-RUN = click.argument("run", default="last", metavar="[RUN]")
-"""An id, the beginning of one that only one run has, or `last`."""
 
 
 @click.group()
@@ -119,50 +118,5 @@ def watch(session: Session, run: str, output: str | None, until_held: bool) -> i
 run.add_command(report)
 run.add_command(compare)
 
-
-def _say_to(session: Session, run: str, word: str, then: str) -> None:
-    """Leave an operator's word, and see that somebody takes it up."""
-    from standfast.cli.serve import start_detached
-    from standfast.model.run import Verb
-
-    found = session.find_run(run)
-    session.store.command(found, Verb(word), session.actor(), session.now())
-    started = start_detached(session) is not None
-    if session.json:
-        show_json({"run": str(found), "verb": word, "controller_started": started})
-        return
-    say(f"Said {word} to run {found}: {then}")
-    if started:
-        say("No controller was running: started one to take it up.")
-
-
-@run.add_command
-@verb(name="pause")
-@RUN
-def pause(session: Session, run: str) -> None:
-    """Start nothing new; moves and host work under way go on."""
-    _say_to(session, run, "pause", "nothing new starts. `standfast run resume` goes on.")
-
-
-@run.add_command
-@verb(name="resume")
-@RUN
-def resume(session: Session, run: str) -> None:
-    """Go on with a paused or held run."""
-    _say_to(session, run, "resume", "it goes on. `standfast run watch` shows how.")
-
-
-@run.add_command
-@verb(name="cancel")
-@RUN
-def cancel(session: Session, run: str) -> None:
-    """Go to the next safe point, give back what was borrowed, end."""
-    _say_to(session, run, "cancel", "it goes to the next safe point, then gives back what it borrowed.")
-
-
-@run.add_command
-@verb(name="abandon")
-@RUN
-def abandon(session: Session, run: str) -> None:
-    """Act no more, and list what is still changed."""
-    _say_to(session, run, "abandon", "it acts no more. `standfast run report` lists what is still changed.")
+for each in STEERING:
+    run.add_command(each)

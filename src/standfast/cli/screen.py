@@ -73,7 +73,7 @@ def header(seen: Seen) -> list[str]:
     run = seen.run
     lines = [f"Run {short(run.id)} on {run.cluster}: {run.state} · {_progress(run)}"]
     if not run.ended:
-        lines.append(" · ".join(part for part in (_left(seen.live), _controller(seen)) if part))
+        lines.append(" · ".join(part for part in (_soak(seen), _left(seen.live), _controller(seen)) if part))
     return [cell(line) for line in lines]
 
 
@@ -87,6 +87,12 @@ def _progress(run: Run) -> str:
         return f"{done}, {len(current)} at work"
     names = ", ".join(f"{row.name} {row.phase}" for row in current)
     return f"host {len(ended) + 1} of {len(run.hosts)}, {names}"
+
+
+def _soak(seen: Seen) -> str:
+    """What the run waits for while the first hosts have to stay well."""
+    left = seen.live.get("soak_left_seconds", 0.0)
+    return f"others follow in {span(left)}" if left and seen.run.state is RunState.RUNNING else ""
 
 
 def _left(live: dict[str, Any]) -> str:
@@ -169,6 +175,9 @@ def blocks(seen: Seen) -> list[str]:
         if not reasons and run.reason:
             lines.append(str(run.reason))
         lines.append(f"Try again from here:        {type_.format('resume')}")
+        names = [row.name for row in run.hosts if row.phase == Phase.HELD]
+        if names:
+            lines.append(f"Go on without it:           {type_.format('skip ' + shlex.quote(names[0]))}")
         lines.append(f"Give all back and end:      {type_.format('cancel')}")
         lines.append(f"Stop acting, list the rest: {type_.format('abandon')}")
     elif run.state is RunState.PAUSED:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from standfast.run.clock import WallClock
     from standfast.run.serve import Attached
 
+START_SECONDS = 10.0
+"""How long a controller may take to begin."""
+
 LOG_BYTES = 16 * 1024**2
 """A log that is longer is kept once more beside the new one."""
 
@@ -32,7 +35,12 @@ GONE_SECONDS = 1.0
 
 @verb(name="serve")
 @click.option("--until-idle", is_flag=True, help="End when no run is active.")
-def serve(session: Session, until_idle: bool) -> None:
+@click.option(
+    "--watch-health",
+    is_flag=True,
+    help="Evacuate a host that your own check (commands: health) calls failing.",
+)
+def serve(session: Session, until_idle: bool, watch_health: bool) -> None:
     """Be the one process that acts: drive every active run.
 
     It may be killed at any time; the next one goes on from what was recorded. SIGTERM starts nothing new
@@ -57,6 +65,8 @@ def serve(session: Session, until_idle: bool) -> None:
     with only_one_here(session.state_dir):
         release_dead(session.store, socket.gethostname())
         _stop_when_gone(session.store_path, stop, asked_to_stop)
+        if watch_health:
+            _watch_health(session, stop, clock)
         drive(
             session.store,
             lambda run: _attach(session, run, clock),
@@ -66,6 +76,22 @@ def serve(session: Session, until_idle: bool) -> None:
             clock=clock,
             beside=couriers(session),
         )
+
+
+def _watch_health(session: Session, stop: threading.Event, clock: WallClock) -> None:
+    """One watch for each cluster that has a check. Raises UsageError where none has."""
+    from standfast.cli.healthwatch import HealthWatch
+
+    watched = [cluster for cluster in session.config.clusters.values() if cluster.commands.health]
+    if not watched:
+        raise UsageError(
+            "no_health_command",
+            "--watch-health has nothing to watch",
+            why="no cluster of the config has a command for it",
+            do="Give one: commands: {health: [PROGRAM, '{host}']}.",
+        )
+    for cluster in watched:
+        HealthWatch(session.store, cluster, session.outside(cluster), clock.wake).start(stop)
 
 
 def _stop_when_gone(path: Path, stop: threading.Event, ask: Callable[[], None]) -> None:
@@ -140,6 +166,13 @@ def start_detached(session: Session) -> subprocess.Popen[bytes] | None:
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
         )
+
+
+def await_acting(session: Session, controller: subprocess.Popen[bytes]) -> None:
+    """Wait until the controller just started acts, so that the next command finds it; a while at most."""
+    until = time.monotonic() + START_SECONDS
+    while not acting(session) and controller.poll() is None and time.monotonic() < until:
+        time.sleep(0.05)
 
 
 def _open_log(path: Path) -> IO[bytes]:

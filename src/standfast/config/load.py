@@ -16,6 +16,7 @@ from standfast.config.raw_outward import receivers, silencers
 from standfast.config.text import Document
 from standfast.config.types import (
     ClusterConfig,
+    CommandsConfig,
     Config,
     HostConfig,
     RulesConfig,
@@ -130,6 +131,7 @@ def _cluster(document: Document, name: str, raw: RawCluster) -> ClusterConfig:
         rules=_rules(document, here, raw),
         policy=_policy(document, here, raw),
         simulated=_simulated(document, here, base, raw),
+        commands=CommandsConfig(**raw.commands.model_dump()),
         silences=silencers(document, (*here, "silences"), raw.silences, addresses),
         origin=document.where(here),
     )
@@ -191,6 +193,7 @@ def _rules(document: Document, here: text.Path, raw: RawCluster) -> RulesConfig:
             ("anti_affinity", rules.anti_affinity),
             ("pins", rules.pins),
             ("unmovable", rules.unmovable),
+            ("priorities", rules.priorities),
         )
         for name in names
     }
@@ -203,6 +206,7 @@ def _rules(document: Document, here: text.Path, raw: RawCluster) -> RulesConfig:
         rules.pins,
         rules.memory_ceiling,
         rules.reserve_hosts,
+        rules.priorities,
         unmovable={vm: Handling(word) for vm, word in rules.unmovable.items()},
         origins=origins,
     )

@@ -96,6 +96,10 @@ class RawRules(Strict):
         ge=0,
         description="hosts that may be lost, those in maintenance apart, with all VMs still fitting",
     )
+    priorities: dict[str, Annotated[int, Field(ge=-1000, le=1000)]] = Field(
+        default_factory=dict,
+        description="VM to its priority in an evacuation; higher goes first; 0 if not given",
+    )
 
 
 _AT_LEAST_ONE = {"move_attempts", "moves_at_once", "call_attempts", "move_timeout_factor", "wave_hosts_max"}
@@ -184,6 +188,23 @@ class RawSim(Strict):
     )
 
 
+class RawCommands(Strict):
+    """The operator's own commands about a host: program and arguments, run without a shell on the machine of
+    the controller. `{host}` stands for the host's name."""
+
+    console: tuple[str, ...] = Field(
+        default=(), description="says on one line what is known of a host that doesn't answer (BMC, console)"
+    )
+    health: tuple[str, ...] = Field(
+        default=(), description="ends with 0 while the host is well (SMART, EDAC); else it is evacuated"
+    )
+    health_every_seconds: float = Field(default=60.0, ge=1, description="how often `health` is run")
+    health_failures: int = Field(
+        default=3, ge=1, description="so many bad answers in a row have the host evacuated"
+    )
+    timeout_seconds: float = Field(default=20.0, gt=0, description="longest time that a command may take")
+
+
 class RawCluster(Strict):
     """One cluster."""
 
@@ -203,6 +224,7 @@ class RawCluster(Strict):
         default=(), description="monitoring that is silenced about a host while it is worked on"
     )
     policy: RawPolicy = Field(default_factory=RawPolicy, description="how careful a run is")
+    commands: RawCommands = Field(default_factory=RawCommands, description="your own commands about a host")
     simulated: RawSim | None = Field(default=None, description="only with `platform: simulated`")
 
 

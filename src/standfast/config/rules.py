@@ -30,7 +30,10 @@ def resolve(rules: RulesConfig, snapshot: Snapshot, *, strict: bool = True) -> R
         for member, hosts in rules.pins.items()
         for vm in sorted(names.vms(member))
     ]
-    return Rules(tuple(groups), tuple(pins), rules.memory_ceiling, rules.reserve_hosts)
+    priorities = tuple(
+        (vm, priority) for name, priority in rules.priorities.items() for vm in sorted(names.vms(name))
+    )
+    return Rules(tuple(groups), tuple(pins), rules.memory_ceiling, rules.reserve_hosts, priorities)
 
 
 def said_in(rules: RulesConfig, snapshot: Snapshot, *, by: str, strict: bool = False) -> dict[VmId, Said]:
@@ -84,6 +87,9 @@ class _Names:
         for member in self.rules.unmovable:
             where = self.rules.origins.get(f"unmovable.{member}", "")
             found.append(self._vm(member, "a word about VMs that can't be moved", where))
+        for member in self.rules.priorities:
+            where = self.rules.origins.get(f"priorities.{member}", "")
+            found.append(self._vm(member, "a priority", where))
         return tuple(error for error in found if error is not None)
 
     def _vm(self, name: str, rule: str, where: str) -> ConfigError | None:

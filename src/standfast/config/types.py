@@ -45,6 +45,8 @@ class RulesConfig:
     """VM name (or UUID) to host names."""
     memory_ceiling: float = 0.90
     reserve_hosts: int = 1
+    priorities: Mapping[str, int] = field(default_factory=dict)
+    """VM name (or UUID) to its priority in an evacuation."""
     unmovable: Mapping[str, Handling] = field(default_factory=dict)
     """VM name (or UUID) to what is done if it can't be moved."""
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
@@ -65,6 +67,20 @@ class SimConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class CommandsConfig:
+    """The operator's own commands about a host: program and arguments, `{host}` stands for its name."""
+
+    console: tuple[str, ...] = ()
+    """Says on one line what is known of a host that can't be asked."""
+    health: tuple[str, ...] = ()
+    """Ends with 0 while the host is well; else its words say what is wrong."""
+    health_every_seconds: float = 60.0
+    health_failures: int = 3
+    """So many bad answers in a row have the host evacuated."""
+    timeout_seconds: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterConfig:
     """One cluster."""
 
@@ -78,6 +94,7 @@ class ClusterConfig:
     policy: Policy = field(default_factory=Policy)
     simulated: SimConfig | None = None
     silences: tuple[SilencerConfig, ...] = ()
+    commands: CommandsConfig = field(default_factory=CommandsConfig)
     origin: str = field(default="", compare=False)
     """`file:line` where it is declared."""
 

@@ -144,6 +144,8 @@ class Rules:
     """Largest share of a host's memory that VMs may hold, those on their way in included."""
     reserve_hosts: int = 1
     """N+1: how many hosts may be lost, hosts in maintenance apart, with all VMs still fitting."""
+    priorities: tuple[tuple[VmId, int], ...] = ()
+    """VMs that leave a failing host before others (higher first; 0 for those that are not named)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,6 +155,8 @@ class Plan:
     """Unix seconds: no host starts whose predicted end (p95) is later."""
     learnt: Learnt | None = None
     """What former moves taught; the run predicts with it as the plan did."""
+    spends_reserve: bool = False
+    """An evacuation that may leave no room for the loss of another host: told to by its operator."""
 
     @property
     def steps(self) -> tuple[HostStep, ...]:

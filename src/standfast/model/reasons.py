@@ -103,6 +103,9 @@ class Code(StrEnum):
     ALERTS_FIRING = "alerts_firing"  # alerts that the user named
     NOT_EMPTY = "not_empty"
     ACTION_FAILED = "action_failed"  # an outward call failed as often as it may
+    HOST_SIGNS = "host_signs"  # what the operator's own command says of a host that can't be asked
+    FINISH_BY = "finish_by"  # it would not have been done in time
+    HALF_PATCHED = "half_patched"  # a VM would have to go from a newer hypervisor to an older one
     UNKNOWN_PHASE = "unknown_phase"
     OPERATOR = "operator"
 

@@ -34,6 +34,9 @@ class Phase(StrEnum):
 ENDED_PHASES = frozenset({Phase.DONE, Phase.SKIPPED, Phase.FAILED, Phase.ROLLED_BACK})
 """Phases in which nothing more is done to a host."""
 
+UNTOUCHED = frozenset({Phase.PLANNED, Phase.SILENCED, Phase.DRAINING, Phase.EMPTY})
+"""Phases in which nothing on the host has been changed but its cordon: it can simply be handed back."""
+
 
 class RunState(StrEnum):
     """State of a run as a whole."""
@@ -211,3 +214,13 @@ class Run:
             if candidate.host == host:
                 return candidate
         raise KeyError(host)
+
+
+def next_in_line(run: Run) -> tuple[HostRow, ...]:
+    """Planned hosts of the earliest wave that has any, in order."""
+    planned = sorted((row for row in run.hosts if row.phase == Phase.PLANNED), key=lambda row: row.position)
+    if not planned:
+        return ()
+    waves = {step.host: step.wave for step in run.plan.steps}
+    first = waves.get(planned[0].host, 0)
+    return tuple(row for row in planned if waves.get(row.host, 0) == first)

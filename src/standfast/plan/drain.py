@@ -16,18 +16,24 @@ Step = tuple[VmId, HostId, HostId]
 
 
 def drain(
-    board: Board, hosts: Sequence[HostId], *, patched: frozenset[HostId], order: Sequence[HostId]
+    board: Board,
+    hosts: Sequence[HostId],
+    *,
+    patched: frozenset[HostId],
+    order: Sequence[HostId],
+    out: frozenset[HostId] = frozenset(),
 ) -> tuple[Step, ...] | Reason:
     """Moves that empty all of `hosts`, done on the board; or why there are none, the board unchanged.
 
     No move goes to a host that is to be emptied as well, so the moves may be made in any order and at once.
+    Hosts of `out` take none either, and count as lost.
     The VMs with the fewest possible hosts go first, then the largest: they are the hardest to place. Where
     the usual taste in targets finds no way, or leaves no reserve, the others are tried; the first one's
     reason is given if all fail.
     """
     first: Reason | None = None
     for taste in Taste:
-        result = _try(board, hosts, patched, order, taste)
+        result = _try(board, hosts, out.union(hosts), patched, order, taste)
         if not isinstance(result, Reason):
             return result
         first = first or result
@@ -36,9 +42,13 @@ def drain(
 
 
 def _try(
-    board: Board, hosts: Sequence[HostId], patched: frozenset[HostId], order: Sequence[HostId], taste: Taste
+    board: Board,
+    hosts: Sequence[HostId],
+    out: frozenset[HostId],
+    patched: frozenset[HostId],
+    order: Sequence[HostId],
+    taste: Taste,
 ) -> tuple[Step, ...] | Reason:
-    out = frozenset(hosts)
     peak = board.peak_fraction
     moves: list[Step] = []
     failed: Reason | None = None

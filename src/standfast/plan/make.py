@@ -15,7 +15,7 @@ from standfast.model.plan import SCHEMA_VERSION, Bounds, LeftAlone, Plan, Planne
 from standfast.model.policy import Policy
 from standfast.model.reasons import Reason
 from standfast.model.unmovable import Said
-from standfast.plan import blockers
+from standfast.plan import backward, blockers
 from standfast.plan.assemble import Assembled, Stops, assemble
 from standfast.plan.blackout import Darkness
 from standfast.plan.board import Board
@@ -23,6 +23,7 @@ from standfast.plan.bounds import moves_at_least, time_bounds
 from standfast.plan.draft import Builder, Draft, DraftWave
 from standfast.plan.drain import drain
 from standfast.plan.drift import basis
+from standfast.plan.finish import too_late
 from standfast.plan.grid import Grid
 from standfast.plan.lengths import Lengths
 from standfast.plan.order import in_order
@@ -43,14 +44,19 @@ def make_plan(
     exclude: frozenset[HostId] = frozenset(),
     first: Sequence[HostId] = (),
     said: Mapping[VmId, Said] = MappingProxyType({}),
+    finish_by: float | None = None,
+    half_patched: bool = False,
 ) -> Plan:
     """Plan a run over `snapshot` in waves; `now` is Unix time in seconds and only recorded.
 
-    `first` are hosts whose turn comes before that of all others, in this order. Every move is placed with all
-    hosts of its wave counted out, so each rule holds in every intermediate state. Hosts that can't be done
-    are refused with a reason; the plan is complete for the others and may not be applied while there are
-    refusals. The same snapshot gives the same plan. `said` is what was said beforehand about VMs that can't
-    be moved. RefusedError where the snapshot or its rules contradict themselves.
+    `first` are hosts whose turn comes before that of all others, in this order. `said` is what was said
+    beforehand about VMs that can't be moved. No host will start that may end later than `finish_by` (Unix
+    seconds). `half_patched` accepts moves to an older hypervisor.
+
+    Every move is placed with all hosts of its wave counted out, so each rule holds in every intermediate
+    state. Hosts that can't be done are refused with a reason; the plan is complete for the others and may not
+    be applied while there are refusals. The same snapshot gives the same plan. RefusedError where the
+    snapshot or its rules contradict themselves.
     """
     wrong = contradictions(snapshot)
     if wrong:
@@ -71,7 +77,7 @@ def make_plan(
     made, refusals = _best(board, policy, sorted_out, first, stops)
     done = frozenset(step.host for wave in made.waves for step in wave.hosts)
     warnings += _about_moves(board, policy, made.moves)
-    return Plan(
+    plan = Plan(
         schema_version=SCHEMA_VERSION,
         cluster=snapshot.cluster,
         platform=snapshot.platform,
@@ -93,7 +99,18 @@ def make_plan(
         predicted_p95_seconds=made.seconds_p95 + made.last_seconds_p95,
         policy=policy,
         learnt=snapshot.learnt,
+        finish_by=finish_by,
     )
+    return _with_doubts(plan, snapshot, half_patched=half_patched)
+
+
+def _with_doubts(plan: Plan, snapshot: Snapshot, *, half_patched: bool) -> Plan:
+    """The plan with what speaks against it as a whole."""
+    late = tuple(too_late(plan))
+    back = backward.against(plan, snapshot)
+    refused = (back,) if back is not None and not half_patched else ()
+    warned = (back,) if back is not None and half_patched else ()
+    return replace(plan, refusals=plan.refusals + refused, warnings=plan.warnings + late + warned)
 
 
 def _best(

@@ -33,16 +33,21 @@ def width(policy: Policy, hosts: int, number: int) -> int:
 
 
 def next_wave(
-    board: Board, left: Sequence[HostId], *, most: int, patched: frozenset[HostId]
+    board: Board,
+    left: Sequence[HostId],
+    *,
+    most: int,
+    patched: frozenset[HostId],
+    out: frozenset[HostId] = frozenset(),
 ) -> Together | tuple[tuple[HostId, Reason], ...]:
     """The next wave out of `left` (in the order of turns), emptied on the board; or why no host can go.
 
     The first host that can be emptied leads, and as many as may follow it in order. Where these can't all be
-    out at once, fewer are tried.
+    out at once, fewer are tried. Hosts of `out` hold no VM and count as lost besides.
     """
     refused: list[tuple[HostId, Reason]] = []
     for index, leader in enumerate(left):
-        found = _led_by(board, left, index, most, patched)
+        found = _led_by(board, left[index:], most, patched, out)
         if isinstance(found, Together):
             return found
         refused.append((leader, found))
@@ -50,13 +55,13 @@ def next_wave(
 
 
 def _led_by(
-    board: Board, left: Sequence[HostId], index: int, most: int, patched: frozenset[HostId]
+    board: Board, left: Sequence[HostId], most: int, patched: frozenset[HostId], out: frozenset[HostId]
 ) -> Together | Reason:
-    """The widest wave of hosts that follow each other from `index` on; or why that one can't go alone."""
-    for size in range(min(most, len(left) - index), 0, -1):
-        hosts = tuple(left[index : index + size])
+    """The widest wave of hosts from the first on; or why that one can't go alone."""
+    for size in range(min(most, len(left)), 0, -1):
+        hosts = tuple(left[:size])
         turns = [other for other in left if other not in hosts]
-        result = drain(board, hosts, patched=patched, order=turns)
+        result = drain(board, hosts, patched=patched, order=turns, out=out)
         if not isinstance(result, Reason):
             return Together(hosts, result)
         why = result

@@ -9,16 +9,9 @@ from standfast.model.run import EventRow, HostRow, Phase
 
 TROUBLES = frozenset(
     {
-        *(
-            "move_failed",
-            "move_cancelled",
-            "call_failed",
-            "silence_failing",
-            "vm_ran_on",
-            "host_not_returned",
-        ),
+        *("move_failed", "move_cancelled", "call_failed", "silence_failing", "vm_ran_on"),
         *("host_held", "run_held", "host_silent", "unwell", "rebooted_again", "run_state_kept"),
-        "vm_ran_on",
+        *("host_slow", "console", "host_not_returned"),
     }
 )
 """Kinds of events that tell of a failure, a retry or a hold."""

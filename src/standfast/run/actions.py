@@ -25,6 +25,7 @@ class Question(StrEnum):
     SCAN = "scan"
     HEALTH = "health"
     EXAM = "exam"
+    CONSOLE = "console"  # put to the operator's own command, about a host that can't be asked
 
 
 @dataclass(frozen=True, slots=True)

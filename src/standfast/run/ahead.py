@@ -1,8 +1,8 @@
-"""What is done for the next host while the one before it is still out: nothing that would take it out too.
+"""What is done for the next wave while the one before it is still out: nothing that would take it out too.
 
-Its state is noted, and those of its VMs go that the plan sends to hosts already patched. They would go a
-minute later anyhow, to the same places; now nobody waits for them. The host is not cordoned and not out:
-should the run end here, its VMs only run elsewhere.
+The state of its hosts is noted, and those of their VMs go that the plan sends to hosts already patched. They
+would go a minute later anyhow, to the same places; now nobody waits for them. The hosts are not cordoned and
+not out: should the run end here, their VMs only run elsewhere.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ EMPTY_PHASES = frozenset(
 
 
 def ahead(view: View, row: HostRow, before: Sequence[HostRow]) -> tuple[Action, ...]:
-    """For the host that is next, once those before it are empty. Empty tuple: nothing more to do ahead."""
-    if any(other.phase not in EMPTY_PHASES for other in before) or not _is_next(view, row):
+    """For a host of the next wave, once those before it are empty. Empty tuple: nothing more to do ahead."""
+    if any(other.phase not in EMPTY_PHASES for other in before):
         return ()
     if row.scan_before is None or row.health_before is None:
         noted = state_before(view, row)
@@ -39,11 +39,6 @@ def ahead(view: View, row: HostRow, before: Sequence[HostRow]) -> tuple[Action, 
     if scan is None or scan.interrupted or compliant(scan, view.policy):
         return ()
     return _moves(view, row)
-
-
-def _is_next(view: View, row: HostRow) -> bool:
-    planned = (other for other in view.run.hosts if other.phase == Phase.PLANNED)
-    return min(planned, key=lambda other: other.position).host == row.host
 
 
 def state_before(view: View, row: HostRow) -> tuple[Action, ...]:

@@ -30,6 +30,7 @@ class Answers:
     scans: dict[HostId, UpdateState] = field(default_factory=dict)
     healths: dict[HostId, Health] = field(default_factory=dict)
     exams: dict[HostId, Exam] = field(default_factory=dict)
+    told: dict[HostId, str] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
     monitoring: list[Answered] = field(default_factory=list)
 
@@ -104,6 +105,8 @@ class Caller:
                 self._answers.healths[call.host] = answer
             elif isinstance(answer, Exam):
                 self._answers.exams[call.host] = answer
+            elif isinstance(answer, str) and answer:
+                self._answers.told[call.host] = answer
 
     def _silencer(self, name: str) -> Silencer:
         """Raises RefusedError if the config has none of that name any more."""
@@ -124,6 +127,8 @@ class Caller:
                 if exam.silent:
                     raise OutsideError("exam_failed", exam.silent.rstrip("."))
                 return exam
+            case actions.Ask(host, Question.CONSOLE):
+                return outside.console.ask(host) if outside.console is not None else None
             case actions.Cordon(host):
                 outside.fence.cordon(host, self._fencing())
             case actions.Uncordon(host):

@@ -10,29 +10,46 @@ run as a whole. A round that changes rows that others depend on ends there; the 
 
 from __future__ import annotations
 
+from standfast.model.plan import PlanKind
 from standfast.model.reasons import Code, Reason
 from standfast.model.run import ENDED_PHASES, HostRow, Phase, Run, RunState
-from standfast.run import moving, operators, owed, phases, restart, silencing, spreading
+from standfast.run import (
+    absent,
+    moving,
+    operators,
+    owed,
+    phases,
+    restart,
+    returning,
+    silencing,
+    spreading,
+    turns,
+)
 from standfast.run.actions import Action
 from standfast.run.seen import Seen, View
 from standfast.run.steps import failed_calls
-from standfast.store.changes import NewEvent, PutRun
+from standfast.store.changes import NewEvent, PutMove, PutRun
 
 
 def decide(run: Run, seen: Seen, now: float) -> tuple[Action, ...]:
-    """The next actions, in order. Empty: nothing to do but wait, or the run has ended."""
-    if run.ended:
-        return ()
+    """The next actions, in order. Empty: nothing to do but wait, or the run has ended.
+
+    Of a run that has ended, what it left changed on purpose is still given back when an operator says so.
+    """
     view = View.of(run, seen, now)
-    found = (
+    found = (operators.take_up(view) or returning.give_back(view)) if run.ended else _of_active(view)
+    return tuple(action for action in found if action != Action())
+
+
+def _of_active(view: View) -> tuple[Action, ...]:
+    return (
         operators.take_up(view)
         or _unknown_phase(view)
         or moving.judge(view)
         or moving.settle(view)
         or owed.settle(view)
-        or _hosts(view) + silencing.upkeep(view) + _run(view)
+        or _hosts(view) + silencing.upkeep(view) + returning.give_back(view) + _run(view)
     )
-    return tuple(action for action in found if action != Action())
 
 
 def _unknown_phase(view: View) -> tuple[Action, ...]:
@@ -52,36 +69,51 @@ def _unknown_phase(view: View) -> tuple[Action, ...]:
 
 
 def _hosts(view: View) -> tuple[Action, ...]:
-    """Each host by its phase, in order. A failed call is counted before anything else is tried."""
+    """Each host that has begun, by its phase, in order; then those that wait for their turn.
+
+    A failed call is counted before anything else is tried. Moves that one host begins count for the next.
+    """
     found: list[Action] = []
     for row in sorted(view.run.hosts, key=lambda row: row.position):
         waiting = restart.while_waiting(view, row)
         if waiting or row.phase in ENDED_PHASES or row.phase not in phases.HANDLERS:
             found += waiting
             continue
-        found += failed_calls(view, row) or phases.HANDLERS[Phase(row.phase)](view, row)
-    return tuple(found)
+        actions = (
+            failed_calls(view, row) or _answers(view, row) or phases.HANDLERS[Phase(row.phase)](view, row)
+        )
+        begun = [change.row for action in actions for change in action.changes if isinstance(change, PutMove)]
+        view = view.with_begun(begun) if begun else view
+        found += actions
+    return (*found, *turns.waiting(view))
+
+
+def _answers(view: View, row: HostRow) -> tuple[Action, ...]:
+    """A host that was silent and answers again, unless it was held for it: then an operator says so."""
+    silent = row.unreachable_since is not None and row.phase != Phase.HELD
+    return absent.answers_again(row) if silent and view.host(row) is not None else ()
 
 
 def _run(view: View) -> tuple[Action, ...]:
-    """The run as a whole: hold with its hosts, spread the VMs at the end, and end."""
+    """The run as a whole: hold with its hosts, spread the VMs at the end, and end.
+
+    A held host holds the run when that is one too many, or when nothing else is left to do.
+    """
     run = view.run
-    held = [row for row in run.hosts if row.phase == Phase.HELD]
-    if held and run.state is RunState.RUNNING:
-        reason = held[0].reason
+    held = [row for row in run.hosts if turns.in_trouble(row)]
+    left = [row for row in run.hosts if row.phase not in ENDED_PHASES and row not in held]
+    idle = not left and not view.started
+    if run.state is RunState.RUNNING and ((held and idle) or turns.over_budget(view)):
         text = f"The run waits for an operator because of {', '.join(row.name for row in held)}."
-        return (
-            Action(
-                (PutRun(RunState.HELD, reason),),
-                (NewEvent("run_held", text, data={"because": [row.name for row in held]}),),
-            ),
-        )
-    if any(row.phase not in ENDED_PHASES for row in run.hosts) or view.started:
+        event = NewEvent("run_held", text, data={"because": [row.name for row in held]})
+        return (Action((PutRun(RunState.HELD, held[0].reason),), (event,)),)
+    if held or not idle:
         return ()
     if silencing.owed(view):
         return ()
     if run.state is RunState.RUNNING:
-        return spreading.spread(view) or _end(view, run)
+        spreads = run.plan.kind is PlanKind.PATCH
+        return (spreading.spread(view) if spreads else ()) or _end(view, run)
     return _end(view, run) if run.state is RunState.CANCELLING else ()
 
 

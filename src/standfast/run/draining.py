@@ -7,15 +7,17 @@ from dataclasses import replace
 from standfast.model.cluster import Snapshot, Vm
 from standfast.model.ids import HostId, MoveId, VmId
 from standfast.model.moves import Flight, Purpose
+from standfast.model.plan import PlanKind
 from standfast.model.reasons import Code, Reason
-from standfast.model.run import ENDED_PHASES, HostRow, MoveRow, MoveState, Phase, RunState
+from standfast.model.run import ENDED_PHASES, HostRow, MoveRow, MoveState, Phase
 from standfast.plan import blockers, place
 from standfast.plan.blackout import budget_seconds
+from standfast.plan.evacuate import urgency
 from standfast.predict.precopy import predict_move
-from standfast.run import cordons, shutting
-from standfast.run.actions import WAIT, Action, StartMove
+from standfast.run import absent, cordons, shutting
+from standfast.run.actions import Action, StartMove
 from standfast.run.seen import View, order_of
-from standfast.run.steps import enter, hold_for
+from standfast.run.steps import enter, hold_for, leaving
 from standfast.store.changes import Change, NewEvent, PutMove, TakeJournal
 
 
@@ -32,11 +34,11 @@ def is_empty(view: View, row: HostRow) -> bool:
 
 def draining(view: View, row: HostRow) -> tuple[Action, ...]:
     """Start moves as far as limits and rules allow, until the host is seen empty."""
-    if view.run.state is RunState.CANCELLING:
-        return cordons.give_back(view, row, Phase.ROLLED_BACK, "rolled back: the run was cancelled")
-    host = view.host(row)
-    if host is None:
-        return WAIT
+    if view.host(row) is None:
+        return absent.silent(view, row)
+    why = leaving(view, row)
+    if why:
+        return cordons.give_back(view, row, Phase.ROLLED_BACK, f"rolled back: {why}")
     if is_empty(view, row):
         return (enter(view, row, Phase.EMPTY, "empty"),)
     if not view.may_start:
@@ -46,29 +48,47 @@ def draining(view: View, row: HostRow) -> tuple[Action, ...]:
 
 
 def _start_moves(view: View, row: HostRow) -> tuple[Action, ...]:
-    """As many moves as may begin now; each one counts for the next. Held when one can't go at all."""
+    """As many moves as may begin now; each one counts for the next. Held when one can't go at all.
+
+    In an evacuation the others go first, whatever keeps one: every VM that has left a failing host is safe.
+    """
     found: list[Action] = []
-    snapshot = view.snapshot
-    waiting = sorted(snapshot.vms_on(row.host), key=lambda vm: (-vm.memory_bytes, vm.name))
-    for vm in waiting:
+    snapshot, kept = view.snapshot, None
+    for vm in _in_order(view, row):
         if vm.flight is not None or shutting.awaited(view, row, vm) or not _due(view, row, vm):
             continue
         stuck = _stuck(view, row, vm)
         if stuck is not None and stuck.code is Code.VM_BUSY and _may_wait(view, row):
             continue
-        if stuck is not None:
-            return hold_for(view, row, stuck) if not view.started and not found else tuple(found)
-        target = choose_target(view, snapshot, row, vm)
+        target = stuck or choose_target(view, snapshot, row, vm)
         if isinstance(target, Reason):
-            if not view.started and not found:
-                return hold_for(view, row, target)
-            continue  # a move that ends may make room
+            kept = kept or target
+            may_get_room = stuck is None and (view.started or found)
+            if may_get_room or view.run.plan.kind is PlanKind.EVACUATE:
+                continue
+            break
         if not may_fly(view, snapshot, vm, target, len(view.started) + len(found)):
             continue
         move = new_move(view, snapshot, vm, target, Purpose.EVACUATE, row.host, len(found))
         found.append(start(view, vm, move))
         snapshot = with_flight(snapshot, vm, target)
-    return tuple(found)
+    if kept is None or found or view.started or _waits(view, row):
+        return tuple(found)
+    return hold_for(view, row, kept)
+
+
+def _in_order(view: View, row: HostRow) -> list[Vm]:
+    """Large ones first, since they are the hardest to place; in an evacuation the most urgent ones."""
+    vms = view.snapshot.vms_on(row.host)
+    if view.run.plan.kind is PlanKind.EVACUATE:
+        return sorted(vms, key=lambda vm: urgency(view.snapshot, vm))
+    return sorted(vms, key=lambda vm: (-vm.memory_bytes, vm.name))
+
+
+def _waits(view: View, row: HostRow) -> bool:
+    """In an evacuation, some VM is to be tried again later."""
+    later = (vm for vm in view.snapshot.vms_on(row.host) if not _due(view, row, vm))
+    return view.run.plan.kind is PlanKind.EVACUATE and any(True for _ in later)
 
 
 def _tries(view: View, row: HostRow, vm: Vm) -> list[MoveRow]:

@@ -9,15 +9,16 @@ from standfast.model.cluster import Vm
 from standfast.model.ids import HostId
 from standfast.model.plan import HostStep, Wave
 from standfast.model.run import ENDED_PHASES, HostRow, Phase, Run
-from standfast.run.seen import Seen
+from standfast.run import turns
+from standfast.run.seen import Seen, View
 
 SPREAD = 1.5
 """p95 over p50 of what is left: patch and boot times vary more than moves; replaced by history later."""
 
 
 def live(run: Run, seen: Seen, now: float) -> dict[str, Any]:
-    """The live row: `{"flights": […], "left_seconds": [p50, p95]}`; bytes and seconds."""
-    left = left_seconds(run, now)
+    """The live row: `{"flights", "left_seconds": [p50, p95], "soak_left_seconds"}`; bytes and seconds."""
+    left, soak = left_seconds(run, now), turns.soak_left_seconds(View.of(run, seen, now))
     vms = {vm.id: vm for vm in seen.snapshot.vms}
     flights = [
         {
@@ -31,7 +32,7 @@ def live(run: Run, seen: Seen, now: float) -> dict[str, Any]:
         for move in run.moves
         if move.ended_at is None
     ]
-    return {"flights": flights, "left_seconds": [left, left * SPREAD]}
+    return {"flights": flights, "left_seconds": [left, left * SPREAD], "soak_left_seconds": soak}
 
 
 def _flight(vm: Vm | None) -> dict[str, Any]:
@@ -50,16 +51,19 @@ def _flight(vm: Vm | None) -> dict[str, Any]:
 def left_seconds(run: Run, now: float) -> float:
     """Predicted seconds to the end of the run, from the plan's spans and each host's phase.
 
-    Hosts of one wave are out together, so a wave takes as long as its slowest host.
+    A wave takes as long as its slowest host, and its soak where others are still to follow.
     """
     rows = {row.host: row for row in run.hosts}
-    waves = sum(_left_of_wave(wave, rows, now) for wave in run.plan.waves)
-    return waves + sum(move.predicted.brownout_seconds for move in run.plan.rebalance)
+    waves = [_left_of(wave, rows, now) for wave in run.plan.waves]
+    return sum(waves) + sum(move.predicted.brownout_seconds for move in run.plan.rebalance)
 
 
-def _left_of_wave(wave: Wave, rows: Mapping[HostId, HostRow], now: float) -> float:
-    left = max((_left(step, rows[step.host], now) for step in wave.hosts if step.host in rows), default=0.0)
-    return left + wave.soak_seconds if left else 0.0
+def _left_of(wave: Wave, rows: Mapping[HostId, HostRow], now: float) -> float:
+    there = [(step, rows[step.host]) for step in wave.hosts if step.host in rows]
+    ended = [row.since for _, row in there if row.phase in ENDED_PHASES]
+    if len(ended) < len(there):
+        return max(_left(step, row, now) for step, row in there) + wave.soak_seconds
+    return max(0.0, max(ended, default=now) + wave.soak_seconds - now) if wave.soak_seconds else 0.0
 
 
 def _left(step: HostStep, row: HostRow, now: float) -> float:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from standfast.model.cluster import Snapshot
 from standfast.model.hostwork import HostFacts
 from standfast.model.ids import HostId
-from standfast.model.run import ENDED_PHASES, Phase, Run
+from standfast.model.run import ENDED_PHASES, Phase, Run, next_in_line
 
 KEEP_SECONDS = 30.0
 """How old the words of a host that nobody works on may be."""
@@ -51,10 +51,7 @@ class Lookout:
 
 
 def _at_work(run: Run) -> set[HostId]:
-    """Hosts in the middle of their turn or held, those whose cordon is up, and the next in line."""
+    """Hosts in the middle of their turn or held, those whose cordon is up, and the next wave."""
     resting = ENDED_PHASES | {Phase.PLANNED}
     busy = {row.host for row in run.hosts if row.phase not in resting or row.cordon_taken}
-    planned = [row for row in run.hosts if row.phase == Phase.PLANNED]
-    if planned:
-        busy.add(min(planned, key=lambda row: row.position).host)
-    return busy
+    return busy | {row.host for row in next_in_line(run)}

@@ -16,7 +16,7 @@ from standfast.model.ids import HostId, RunId
 from standfast.model.moves import MoveOutcome
 from standfast.model.run import MoveState, Run
 from standfast.ports import Fencing, Outside
-from standfast.run import eta
+from standfast.run import eta, returning
 from standfast.run.calls import Answers, Caller
 from standfast.run.decide import decide
 from standfast.run.lookout import Lookout
@@ -68,7 +68,7 @@ class RunLoop:
         waited for.
         """
         run = self._store.run(self._run)
-        if run.ended:
+        if run.ended and not run.commands and not returning.to_return(run):
             return False
         # Asked before looking: what a platform says has ended is then seen as it is after its end.
         outcomes = {move.id: self._outcome(move) for move in run.moves if move.state is MoveState.STARTED}
@@ -88,6 +88,7 @@ class RunLoop:
             scans=answers.scans,
             healths=answers.healths,
             exams=self._exams,
+            told=answers.told,
             failures=tuple(answers.failures),
             under_way=self._caller.under_way,
             epoch=fencing.epoch,
@@ -116,7 +117,7 @@ class RunLoop:
                 break
             run = self._store.run(self._run)
             # An answer and a failure count once.
-            seen = replace(seen, scans={}, healths={}, failures=())
+            seen = replace(seen, scans={}, healths={}, told={}, failures=())
         return changed
 
     def _look(self, run: Run) -> Snapshot:

@@ -8,64 +8,48 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from standfast.model.hostwork import WorkKind, WorkPhase
-from standfast.model.reasons import Code
-from standfast.model.run import ENDED_PHASES, HostRow, Phase, RunState
-from standfast.model.units import count
-from standfast.plan import headroom
+from standfast.model.plan import PlanKind
+from standfast.model.reasons import Code, Reason
+from standfast.model.run import UNTOUCHED, HostRow, Phase, RunState
+from standfast.model.units import count, span
 from standfast.plan.reboots import compliant, due
-from standfast.run import ahead, cordons, draining, examined, restart, shutting, silencing, verifying
+from standfast.run import absent, ahead, cordons, draining, examined, restart, silencing, turns, verifying
 from standfast.run.actions import Action, Ask, Begin, Question
 from standfast.run.seen import View
-from standfast.run.steps import calls, enter, hold, hold_for, note
-
-UNREACHABLE_GRACE_SECONDS = 60.0
-"""How long a host that should answer may be silent before it is held."""
+from standfast.run.steps import SKIP, calls, enter, hold, leaving, note
 
 DOWNLOADING = "downloading its updates"
 INSTALLING = "installing its updates"
 
 
-def planned(view: View, row: HostRow) -> tuple[Action, ...]:
-    """Waits for its turn; its updates are downloaded meanwhile, which touches nothing that runs."""
-    if view.run.state is RunState.CANCELLING:
-        return (enter(view, row, Phase.SKIPPED, "skipped: the run was cancelled before its turn"),)
-    if not view.may_start or view.host(row) is None:
-        return ()
-    before = [
-        other for other in view.run.hosts if other.position < row.position and other.phase not in ENDED_PHASES
-    ]
-    wait = shutting.hold_before(view, row)
-    if before:
-        return _stage(view, row) or (() if wait is not None else ahead.ahead(view, row, before))
-    if any(move.step != row.host for move in view.started):
-        return ()
-    if wait is not None:
-        return hold_for(view, row, wait)
-    lacking = headroom.reserve(shutting.without_stops(view, row), view.out | {row.host})
-    if lacking is not None:
-        return hold_for(view, row, lacking)
-    return (enter(view, row, Phase.SILENCED, "its turn: preparing"),)
-
-
-def _stage(view: View, row: HostRow) -> tuple[Action, ...]:
-    begin = Begin(view.order(row, WorkKind.STAGE))
-    if view.work(row, WorkKind.STAGE) is not None or not view.free_to_call(row, begin.key):
-        return ()
-    return calls(begin)
-
-
 def silenced(view: View, row: HostRow) -> tuple[Action, ...]:
-    """Prepared step by step: updates downloaded, the state before on record, the cordon up."""
-    if view.run.state is RunState.CANCELLING:
-        return cordons.give_back(view, row, Phase.ROLLED_BACK, "rolled back: the run was cancelled")
+    """Prepared step by step: updates downloaded, the state before on record, the cordon up.
+
+    A host that is only evacuated needs the cordon alone.
+    """
     facts = view.facts(row)
     if facts is None:
-        return _silent(view, row)
+        return absent.silent(view, row)
+    why = leaving(view, row)
+    if why:
+        return cordons.give_back(view, row, Phase.ROLLED_BACK, f"rolled back: {why}")
     if not view.may_start:
         return ()
+    if view.run.plan.kind is PlanKind.PATCH:
+        preparing = _prepare(view, row)
+        if preparing is not None:
+            return preparing
+    prepares = silencing.put_up(view, row) or cordons.put_up(view, row)
+    if view.run.plan.kind is PlanKind.PATCH:
+        prepares = prepares + examined.ask(view, row) or examined.against(view, row)
+    return prepares or (enter(view, row, Phase.DRAINING, "evacuating", boot_id_before=facts.boot_id),)
+
+
+def _prepare(view: View, row: HostRow) -> tuple[Action, ...] | None:
+    """Updates downloaded and the state before on record; None once both are and there is work to do."""
     stage = view.work(row, WorkKind.STAGE)
     if stage is None:
-        return _stage(view, row)
+        return turns.stage(view, row)
     if stage.phase is WorkPhase.RUNNING:
         return _late(
             view, row, view.policy.stage_timeout_seconds, Code.STAGE_FAILED, "downloading its updates"
@@ -80,12 +64,7 @@ def silenced(view: View, row: HostRow) -> tuple[Action, ...]:
         return hold(view, row, Code.HOST_PACKAGES_BROKEN, words, mend)
     if compliant(row.scan_before, view.policy) and not _must_reboot(view, row):
         return cordons.give_back(view, row, Phase.DONE, "nothing pending and no reboot needed: left alone")
-    prepares = silencing.put_up(view, row) or cordons.put_up(view, row)
-    return (
-        prepares + examined.ask(view, row)
-        or examined.against(view, row)
-        or (enter(view, row, Phase.DRAINING, "evacuating", boot_id_before=facts.boot_id),)
-    )
+    return None
 
 
 def _must_reboot(view: View, row: HostRow) -> bool:
@@ -94,13 +73,16 @@ def _must_reboot(view: View, row: HostRow) -> bool:
 
 def empty(view: View, row: HostRow) -> tuple[Action, ...]:
     """No VM is left. Seen again right before the patch unit is asked for; the unit itself looks once more."""
-    if view.run.state is RunState.CANCELLING:
-        return cordons.give_back(view, row, Phase.ROLLED_BACK, "rolled back: the run was cancelled")
     facts = view.facts(row)
     if facts is None:
-        return _silent(view, row)
+        return absent.silent(view, row)
+    why = leaving(view, row)
+    if why:
+        return cordons.give_back(view, row, Phase.ROLLED_BACK, f"rolled back: {why}")
     if not draining.is_empty(view, row):
         return (enter(view, row, Phase.DRAINING, "a VM is on it again: evacuating"),)
+    if view.run.plan.kind is PlanKind.EVACUATE:
+        return (enter(view, row, Phase.DONE, "evacuated: it stays cordoned until `host return`"),)
     if not view.may_start:
         return ()
     updates = len(due(row.scan_before, view.policy)) if row.scan_before else 0
@@ -112,7 +94,7 @@ def patching(view: View, row: HostRow) -> tuple[Action, ...]:
     """The unit installs by itself; what it says decides."""
     facts = view.facts(row)
     if facts is None:
-        return _silent(view, row)
+        return absent.silent(view, row)
     work = view.work(row, WorkKind.PATCH)
     if work is None:
         begin = Begin(view.order(row, WorkKind.PATCH))
@@ -147,7 +129,8 @@ def patching(view: View, row: HostRow) -> tuple[Action, ...]:
         return ()
     if scan.reboot_signs or _must_reboot(view, row):
         signs = ", ".join(scan.reboot_signs) or "policy"
-        return (enter(view, row, Phase.REBOOTING, f"rebooting ({signs})", boot_id_before=facts.boot_id),)
+        before = {"boot_id_before": facts.boot_id, "kernel_before": facts.kernel}
+        return (enter(view, row, Phase.REBOOTING, f"rebooting ({signs})", **before),)
     text = "no reboot needed: verifying"
     return (enter(view, row, Phase.VERIFYING, text, healthy_since=None, boot_id_after=facts.boot_id),)
 
@@ -166,7 +149,8 @@ def rebooting(view: View, row: HostRow) -> tuple[Action, ...]:
     facts = view.facts(row)
     if facts is not None and facts.boot_id != row.boot_id_before:
         text = f"rebooted: boot id {facts.boot_id[:8]}… after {row.boot_id_before[:8]}…: verifying"
-        return (enter(view, row, Phase.VERIFYING, text, healthy_since=None, boot_id_after=facts.boot_id),)
+        after = {"healthy_since": None, "boot_id_after": facts.boot_id, "reason": None}
+        return (enter(view, row, Phase.VERIFYING, text, **after),)
     if facts is not None:
         work = view.work(row, WorkKind.REBOOT)
         if work is None:
@@ -178,47 +162,59 @@ def rebooting(view: View, row: HostRow) -> tuple[Action, ...]:
             return _refused(view, row, work.detail)
         if work.phase in (WorkPhase.FAILED, WorkPhase.LOST):
             return _work_failed(view, row, Code.REBOOT_TIMEOUT, "rebooting", work.detail)
-    if view.now - row.since > view.policy.reboot_timeout_seconds:
-        seen = "is still in its old boot" if facts is not None else "does not answer"
-        words = (
-            f"{row.name} {seen} {view.policy.reboot_timeout_seconds:.0f} s after its reboot was asked for."
+    return _not_back(view, row, down=facts is None)
+
+
+def _not_back(view: View, row: HostRow, *, down: bool) -> tuple[Action, ...]:
+    """Told and asked about when it takes long; held with all that is known when it takes too long."""
+    took, limit = view.now - row.since, view.policy.reboot_timeout_seconds
+    ask = Ask(row.host, Question.CONSOLE)
+    if row.host in view.seen.told:
+        return absent.heard(view, row)
+    if row.reason is None and took > min(view.policy.reboot_warn_seconds, limit):
+        words = f"{row.name} is not back {span(took)} after its reboot was asked for."
+        return (note(row, "host_slow", words, ask, reason=Reason(Code.REBOOT_TIMEOUT, words, host=row.host)),)
+    if took <= limit or ask.key in view.seen.under_way:
+        return ()
+    seen = "does not answer" if down else "is still in its old boot"
+    words = f"{row.name} {seen} {limit:.0f} s after its reboot was asked for.{absent.known(row)}"
+    mend = "Look at its console; bring it up by hand, then resume."
+    if down and row.kernel_before:
+        mend += (
+            f" Before, it ran {row.kernel_before}: choose that in its boot menu if the new one doesn't start."
         )
-        mend = "Look at its console; bring it up by hand, then resume."
-        return hold(view, row, Code.REBOOT_TIMEOUT, words, mend)
-    return ()
+    return hold(view, row, Code.REBOOT_TIMEOUT, words, mend)
 
 
 def refilling(view: View, row: HostRow) -> tuple[Action, ...]:
     """Healthy: the cordon comes down. VMs come with the next hosts' evacuation and the final spreading."""
-    return cordons.give_back(view, row, Phase.DONE, "done: takes VMs again")
+    if view.host(row) is None:
+        return absent.silent(view, row)
+    soak = turns.soak_after(view, row)
+    more = f"; the others follow when it has stayed well for {span(soak)}" if soak else ""
+    return cordons.give_back(view, row, Phase.DONE, f"done: takes VMs again{more}")
 
 
 def held(view: View, row: HostRow) -> tuple[Action, ...]:
-    """Waits for an operator. A host that never got as far as its patch is handed back at once."""
-    untouched = row.held_phase in (Phase.PLANNED, Phase.SILENCED, Phase.DRAINING)
-    if view.run.state is not RunState.CANCELLING:
-        back = restart.while_held(view, row, untouched=untouched)
-        return back or (cordons.take_down(view, row) if untouched else ())
+    """Waits for an operator. A host that never got as far as its patch is handed back at once.
+
+    One that is being evacuated for good keeps its cordon: nothing shall come back to it.
+    """
+    untouched = row.held_phase in UNTOUCHED
+    why = leaving(view, row)
+    if not why:
+        started = restart.while_held(view, row, untouched=untouched)
+        handed = untouched and view.run.plan.kind is PlanKind.PATCH
+        return started or (cordons.take_down(view, row) if handed else ())
     ended = Phase.ROLLED_BACK if untouched else Phase.FAILED
-    text = f"{ended}: the run was cancelled while it was held"
+    text = f"{ended}: {why} while it was held"
     if view.host(row) is None:
         return (
             enter(view, row, ended, f"{text}; it does not answer, so its cordon could not be taken back"),
         )
+    if ended is Phase.FAILED and row.asked == SKIP and view.run.state is not RunState.CANCELLING:
+        return (enter(view, row, ended, f"{text}; it stays empty and cordoned until `host return`"),)
     return cordons.give_back(view, row, ended, text)
-
-
-def _silent(view: View, row: HostRow) -> tuple[Action, ...]:
-    """A host that should answer and doesn't: remembered since when, held after a while."""
-    if row.unreachable_since is None or row.unreachable_since < row.since:
-        return (note(row, "host_silent", "does not answer", unreachable_since=view.now),)
-    if view.now - row.unreachable_since < UNREACHABLE_GRACE_SECONDS:
-        return ()
-    why = next((host.unreachable_why for host in view.snapshot.hosts if host.id == row.host), "")
-    silent = view.now - row.unreachable_since
-    words = f"{row.name} has not answered for {silent:.0f} s: {why or 'no cause known'}."
-    mend = "Bring it back or look at its console, then resume."
-    return hold(view, row, Code.HOST_UNREACHABLE, words, mend)
 
 
 def _late(view: View, row: HostRow, limit: float, code: Code, doing: str) -> tuple[Action, ...]:
@@ -236,7 +232,6 @@ def _work_failed(view: View, row: HostRow, code: Code, doing: str, detail: str) 
 Handler = Callable[[View, HostRow], tuple[Action, ...]]
 
 HANDLERS: Mapping[str, Handler] = {
-    Phase.PLANNED: planned,
     Phase.SILENCED: silenced,
     Phase.DRAINING: draining.draining,
     Phase.EMPTY: empty,

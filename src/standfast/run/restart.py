@@ -13,7 +13,7 @@ from standfast.model.cluster import Host
 from standfast.model.hostwork import WorkPhase
 from standfast.model.ids import VmId
 from standfast.model.reasons import Code, Reason
-from standfast.model.run import ENDED_PHASES, HostRow, JournalRow, Phase, RunState
+from standfast.model.run import ENDED_PHASES, UNTOUCHED, HostRow, JournalRow, Phase, RunState
 from standfast.run import health, owed
 from standfast.run.actions import WAIT, Action, Ask, Question, Start
 from standfast.run.seen import Failure, View
@@ -41,14 +41,16 @@ def bring_back(view: View, row: HostRow) -> tuple[Action, ...]:
 def while_waiting(view: View, row: HostRow) -> tuple[Action, ...]:
     """What is started again while its host stands still: before its turn or after it, or as nothing new may
     start. A host that goes on, or is held itself, sees to that in its own turn."""
-    if view.run.state in (RunState.HELD, RunState.PAUSED):
+    if view.run.state is RunState.PAUSED:
         stands = row.phase not in (Phase.HELD, Phase.VERIFYING, Phase.REFILLING)
+    elif view.run.state is RunState.HELD:  # a host past its safe point goes on
+        stands = row.phase in UNTOUCHED or row.phase in ENDED_PHASES
     else:
         stands = row.phase == Phase.PLANNED or row.phase in ENDED_PHASES
     off = owed.entries(view, owed.OFF, row.host) if stands else ()
     if not any(view.now - entry.taken_at >= BY_HAND_SECONDS for entry in off):
         return ()
-    untouched = row.phase in (Phase.PLANNED, Phase.SILENCED, Phase.DRAINING, Phase.EMPTY)
+    untouched = row.phase in UNTOUCHED
     return _failed(view, row) or _when_well(view, row, off, untouched=untouched)
 
 

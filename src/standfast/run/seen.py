@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from standfast.model.cluster import Host, Snapshot, Vm
@@ -11,7 +11,8 @@ from standfast.model.hostwork import Health, HostFacts, UpdateState, WorkKind, W
 from standfast.model.ids import HostId, MoveId
 from standfast.model.moves import Flight, MoveOrder, MoveOutcome, OutcomeKind
 from standfast.model.policy import Policy
-from standfast.model.run import HostRow, MoveRow, MoveState, Phase, Run, RunState
+from standfast.model.reasons import Code
+from standfast.model.run import UNTOUCHED, HostRow, MoveRow, MoveState, Phase, Run, RunState
 from standfast.run.actions import CallKey
 from standfast.run.monitoring import Monitoring
 
@@ -34,6 +35,8 @@ class Seen:
     scans: Mapping[HostId, UpdateState] = field(default_factory=dict)
     healths: Mapping[HostId, Health] = field(default_factory=dict)
     exams: Mapping[HostId, Exam] = field(default_factory=dict)
+    told: Mapping[HostId, str] = field(default_factory=dict)
+    """What the operator's own command says of hosts that can't be asked themselves."""
     failures: tuple[Failure, ...] = ()
     under_way: frozenset[CallKey] = frozenset()
     epoch: int = 0
@@ -57,6 +60,10 @@ class View:
     def of(cls, run: Run, seen: Seen, now: float) -> View:
         return cls(run, seen, now, _with_started(seen.snapshot, run.moves))
 
+    def with_begun(self, moves: Iterable[MoveRow]) -> View:
+        """The view for those who decide later in the same round: these moves are on their way already."""
+        return View.of(replace(self.run, moves=(*self.run.moves, *moves)), self.seen, self.now)
+
     @property
     def policy(self) -> Policy:
         return self.run.plan.policy
@@ -68,7 +75,13 @@ class View:
 
     @property
     def may_go_on(self) -> bool:
-        """A host that is past its safe point may be taken to the next one."""
+        """A host that is past its safe point may be taken to the next one.
+
+        Also while the run is held because of another host: one that is left between its patch and its reboot
+        is worth least of all.
+        """
+        if self.run.state is RunState.HELD:
+            return self.run.reason is None or self.run.reason.code is not Code.UNKNOWN_PHASE
         return self.run.state in (RunState.RUNNING, RunState.CANCELLING)
 
     def host(self, row: HostRow) -> Host | None:
@@ -108,8 +121,7 @@ class View:
     @property
     def out(self) -> frozenset[HostId]:
         """Hosts that hold no VM now or soon, because the run works on them or could not finish with them."""
-        resting = {Phase.PLANNED, Phase.DONE, Phase.SKIPPED, Phase.ROLLED_BACK}
-        return frozenset(row.host for row in self.run.hosts if row.phase not in resting)
+        return frozenset(row.host for row in self.run.hosts if not _in_service(row))
 
     @property
     def patched(self) -> frozenset[HostId]:
@@ -117,6 +129,15 @@ class View:
         done = {row.host for row in self.run.hosts if row.phase == Phase.DONE}
         alone = {left.host for left in self.run.plan.left_alone if left.reason is None}
         return frozenset(done | alone)
+
+
+def _in_service(row: HostRow) -> bool:
+    if row.phase in (Phase.PLANNED, Phase.DONE, Phase.SKIPPED, Phase.ROLLED_BACK):
+        return True
+    if row.phase == Phase.FAILED:
+        return not row.cordon_taken  # returned by an operator
+    # One that was held before its patch is handed back: its VMs that had not moved yet run there as before.
+    return row.phase == Phase.HELD and row.held_phase in UNTOUCHED and not row.cordon_taken
 
 
 def order_of(move: MoveRow) -> MoveOrder:

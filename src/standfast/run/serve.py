@@ -22,7 +22,7 @@ from standfast.model.ids import RunId
 from standfast.model.reasons import Code, Reason
 from standfast.model.run import Run, RunState
 from standfast.ports import Outside
-from standfast.run import operators
+from standfast.run import operators, returning
 from standfast.run.clock import WallClock
 from standfast.run.loop import RunLoop
 from standfast.run.observe import RulesFor
@@ -176,7 +176,7 @@ class _Driver:
         try:
             while not stop.is_set():
                 self._keeper.renew()
-                active = self._store.active_runs()
+                active = self._store.runs_to_drive()
                 self._open_and_close(active)
                 if not active and until_idle:
                     return
@@ -233,6 +233,10 @@ class _Driver:
         unseen = Seen(Snapshot(run.cluster, run.plan.platform, now, (), ()))
         for action in operators.take_up(View.of(run, unseen, now)):
             self._store.write(epoch, run.id, action.changes, action.events, now)
+            return
+        if run.ended:
+            for action in returning.give_up(run, f"cluster {run.cluster} can't be attached"):
+                self._store.write(epoch, run.id, action.changes, action.events, now)
             return
         if run.state is RunState.HELD:
             self._clock.sleep(1.0)

@@ -7,6 +7,7 @@ owner consented to a power cut as well. How they come back is in `restart.py`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from standfast.model.cluster import Snapshot, Vm
@@ -72,9 +73,9 @@ def staying(view: View, row: HostRow) -> frozenset[VmId]:
     return frozenset(vm.id for vm in view.snapshot.vms_on(row.host) if awaited(view, row, vm))
 
 
-def without_stops(view: View, row: HostRow) -> Snapshot:
-    """The cluster without the VMs that will be off while the host is out."""
-    stays = staying(view, row)
+def without_stops(view: View, rows: Iterable[HostRow]) -> Snapshot:
+    """The cluster without the VMs that will be off while those hosts are out."""
+    stays = frozenset[VmId]().union(*(staying(view, row) for row in rows))
     return replace(view.snapshot, vms=tuple(vm for vm in view.snapshot.vms if vm.id not in stays))
 
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from standfast.model.reasons import Code, Reason
-from standfast.model.run import HostRow, Phase
-from standfast.run.actions import MONITORING, Action, Call, Start
+from standfast.model.run import HostRow, Phase, RunState
+from standfast.run.actions import MONITORING, Action, Call, Question, Start
 from standfast.run.seen import View
 from standfast.store.changes import NewEvent, PutHost
 
@@ -47,8 +47,8 @@ def hold_for(view: View, row: HostRow, reason: Reason) -> tuple[Action, ...]:
 
 
 EXITS = (
-    "Exits: `run resume` tries again from here, `run cancel` gives back what was borrowed and ends, "
-    "`run abandon` stops acting and lists what is still changed."
+    "Exits: `run resume` tries again from here, `run skip HOST` goes on without the host, `run cancel` gives "
+    "back what was borrowed and ends, `run abandon` stops acting and lists what is still changed."
 )
 
 
@@ -62,7 +62,7 @@ def calls(call: Call) -> tuple[Action, ...]:
     return (Action(call=call),)
 
 
-NOT_COUNTED = frozenset({"scan", "health", "move", "cancel move", Start.WHAT})
+NOT_COUNTED = frozenset({*Question, "move", "cancel move", Start.WHAT})
 """Failures judged elsewhere, or of questions: a host that can't answer one shows as unreachable."""
 
 
@@ -85,3 +85,14 @@ def failed_calls(view: View, row: HostRow) -> tuple[Action, ...]:
     wait = view.policy.call_backoff_seconds * count
     text = f"{last.key[0]} failed ({count} of {view.policy.call_attempts}): {last.text}"
     return (note(row, "call_failed", text, call_failures=count, next_call_at=view.now + wait),)
+
+
+def leaving(view: View, row: HostRow) -> str:
+    """Why the host goes to its next safe point and no further; empty where it goes on."""
+    if view.run.state is RunState.CANCELLING:
+        return "the run was cancelled"
+    return "an operator skipped it" if row.asked == SKIP else ""
+
+
+SKIP, RETURN = "skip", "return"
+"""What `HostRow.asked` may say."""

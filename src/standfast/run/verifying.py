@@ -5,11 +5,11 @@ from __future__ import annotations
 from standfast.model.cluster import Host
 from standfast.model.hostwork import UpdateState
 from standfast.model.reasons import Code
-from standfast.model.run import HostRow, Phase
+from standfast.model.run import HostRow, Phase, RunState
 from standfast.model.units import count
 from standfast.plan.reboots import compliant, due
 from standfast.run import health
-from standfast.run.actions import Action, Ask, Question
+from standfast.run.actions import WAIT, Action, Ask, Question
 from standfast.run.seen import View
 from standfast.run.steps import enter, hold, note
 
@@ -46,6 +46,8 @@ def _scanned(view: View, row: HostRow, host: Host) -> tuple[Action, ...]:
     if compliant(scan, view.policy):
         return ()
     what = ", ".join(update.package for update in due(scan, view.policy)[:5]) or ", ".join(scan.reboot_signs)
+    if row.attempt < ROUNDS and view.run.state in (RunState.PAUSED, RunState.HELD):
+        return WAIT
     if row.attempt < ROUNDS and view.may_start:
         text = f"still to do: {what}: another round"
         return (enter(view, row, Phase.EMPTY, text, attempt=row.attempt + 1),)

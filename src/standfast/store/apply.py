@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ from standfast.store.changes import (
     NewEvent,
     PutHost,
     PutMove,
+    PutPlan,
     PutRun,
     TakeJournal,
 )
@@ -45,6 +47,8 @@ class Writing:
                 self.put(schema.move, {"id": row.id}, rows.move_values(row))
             case PutRun():
                 self._put_run(change)
+            case PutPlan(plan):
+                self._put_plan(plan)
             case TakeJournal():
                 self._take(change)
             case GiveJournal():
@@ -93,6 +97,12 @@ class Writing:
         reason = None if change.reason is None else rows.text_of(change.reason)
         values = {"state": str(change.state), "reason": reason, "ended_at": ended_at}
         self.connection.execute(update(table).where(table.c.id == self.run).values(values))
+
+    def _put_plan(self, plan: Plan) -> None:
+        body, table = rows.text_of(plan), schema.run
+        self.put(schema.plan, {}, {"body": body})
+        digest = hashlib.sha256(body.encode()).hexdigest()
+        self.connection.execute(update(table).where(table.c.id == self.run).values(plan_digest=digest))
 
     def _keep_state(self, state: str, wanted: RunState) -> None:
         """A newer release's word stays. Not an error: a controller that dies of it would help nobody."""

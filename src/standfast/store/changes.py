@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from standfast.model.ids import HostId, VmId
+from standfast.model.plan import Plan
 from standfast.model.reasons import Reason
 from standfast.model.run import ENDED_STATES, HostRow, MoveRow, RunState
 
@@ -41,6 +42,13 @@ class PutRun:
 
 
 @dataclass(frozen=True, slots=True)
+class PutPlan:
+    """The run's plan is now this one, with its own digest: an operator asked to plan anew."""
+
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
 class TakeJournal:
     """Something is about to be borrowed. Nothing is written while the same (host, kind, name) is still
     borrowed: the first `before` is the truth, a later one would be our own doing."""
@@ -68,7 +76,7 @@ class HandleCommand:
     outcome: str
 
 
-Change = PutHost | PutMove | PutRun | TakeJournal | GiveJournal | HandleCommand
+Change = PutHost | PutMove | PutRun | PutPlan | TakeJournal | GiveJournal | HandleCommand
 
 
 @dataclass(frozen=True, slots=True)

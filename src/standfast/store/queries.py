@@ -19,6 +19,7 @@ from standfast.model.run import (
     Phase,
     Run,
     RunState,
+    Verb,
 )
 from standfast.store import rows, schema
 
@@ -69,6 +70,15 @@ def plan(connection: Connection, run: RunId) -> Plan:
     return rows.plan_of(body, f"plan of run {run}")
 
 
+def plan_digest(connection: Connection, run: RunId) -> str:
+    """The digest of the run's plan. Raises RefusedError("run_unknown")."""
+    table = schema.run.c
+    digest = connection.execute(select(table.plan_digest).where(table.id == run)).scalar_one_or_none()
+    if digest is None:
+        raise run_unknown(run)
+    return str(digest)
+
+
 def cluster_of(connection: Connection, run: RunId) -> str:
     """The cluster of the run. Raises RefusedError("run_unknown")."""
     table = schema.run.c
@@ -85,6 +95,36 @@ def active(connection: Connection, cluster: str | None = None) -> tuple[RunId, .
     if cluster is not None:
         query = query.where(table.cluster == cluster)
     return tuple(RunId(id) for id in connection.execute(query).scalars())
+
+
+def to_return(connection: Connection) -> tuple[RunId, ...]:
+    """Runs that have ended, with a word not taken up or a host whose cordon is to be taken back."""
+    table, command, host = schema.run.c, schema.command.c, schema.host.c
+    unheard = select(command.run).where(command.handled_at.is_(None), command.verb == Verb.RETURN.value)
+    cordoned = select(host.run).where(host.asked == "return", host.cordon_taken == 1)
+    query = select(table.id).where(table.ended_at.is_not(None), table.id.in_(unheard.union(cordoned)))
+    return tuple(RunId(id) for id in connection.execute(query.order_by(table.created_at, table.id)).scalars())
+
+
+def with_host(connection: Connection, cluster: str, host_name: str) -> tuple[RunId, ...]:
+    """Runs of the cluster that have a host of that name, the newest first."""
+    table, host = schema.run.c, schema.host.c
+    query = (
+        select(table.id)
+        .join(schema.host, host.run == table.id)
+        .where(table.cluster == cluster, host.name == host_name)
+        .order_by(table.created_at.desc(), table.id.desc())
+    )
+    return tuple(RunId(id) for id in connection.execute(query).scalars())
+
+
+def outcome(connection: Connection, command: int) -> tuple[str, bool] | None:
+    """What became of a word and whether it was done; None if it was not taken up yet."""
+    table = schema.command.c
+    row = connection.execute(select(table.outcome, table.handled_at).where(table.id == command)).one_or_none()
+    if row is None or row.handled_at is None:
+        return None
+    return row.outcome, " changes nothing: " not in row.outcome
 
 
 def summaries(connection: Connection, cluster: str | None) -> tuple[RunSummary, ...]:

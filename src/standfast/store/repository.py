@@ -11,7 +11,7 @@ from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from standfast.model.errors import RefusedError
-from standfast.model.ids import RunId
+from standfast.model.ids import HostId, RunId
 from standfast.model.plan import Plan
 from standfast.model.run import EventRow, MoveRow, Run, Verb
 from standfast.store import apply, audit, queries, rows, schema, telling
@@ -34,7 +34,7 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._plans: dict[str, Plan] = {}
+        self._plans: dict[tuple[str, str], Plan] = {}
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False) -> Store:
@@ -130,8 +130,23 @@ class Store:
             raise
         return self.run(run)
 
-    def command(self, run: RunId, verb: Verb, actor: str, now: float) -> int:
-        """Leave an operator's word for the next tick; returns its id.
+    def runs_to_drive(self) -> tuple[RunId, ...]:
+        """Runs that have not ended, oldest first; then ended ones that are to give a host back."""
+        with self._database.reading() as connection:
+            return queries.active(connection) + queries.to_return(connection)
+
+    def runs_of(self, cluster: str, host_name: str) -> tuple[RunId, ...]:
+        """Runs of the cluster that have a host of that name, the newest first."""
+        with self._database.reading() as connection:
+            return queries.with_host(connection, cluster, host_name)
+
+    def outcome(self, command: int) -> tuple[str, bool] | None:
+        """What became of an operator's word, and whether it was done; None if it was not taken up yet."""
+        with self._database.reading() as connection:
+            return queries.outcome(connection, command)
+
+    def command(self, run: RunId, verb: Verb, actor: str, now: float, host: HostId | None = None) -> int:
+        """Leave an operator's word for the next tick; returns its id. An ended run hears `return` only.
 
         Raises RefusedError("run_unknown", "run_ended").
         """
@@ -140,9 +155,9 @@ class Store:
             row = connection.execute(select(table).where(table.c.id == run).with_for_update()).one_or_none()
             if row is None:
                 raise queries.run_unknown(run)
-            if row.ended_at is not None:
+            if row.ended_at is not None and verb is not Verb.RETURN:
                 raise apply.run_ended(run, row.state)
-            word = {"verb": str(verb), "actor": actor, "at": now, "outcome": ""}
+            word = {"verb": str(verb), "actor": actor, "at": now, "outcome": "", "host": host}
             statement = insert(schema.command).values(run=run, cluster=row.cluster, **word)
             return int(connection.execute(statement.returning(schema.command.c.id)).scalar_one())
 
@@ -204,13 +219,14 @@ class Store:
         return apply.Writing(connection, run, queries.cluster_of(connection, run), now)
 
     def _plan(self, connection: Connection, run: RunId) -> Plan:
-        """Plans never change, and reading one of 5,000 moves takes longer than all the rest."""
-        plan = self._plans.get(run)
+        """Kept by their digest: reading one of 5,000 moves takes longer than all the rest."""
+        key = (run, queries.plan_digest(connection, run))
+        plan = self._plans.get(key)
         if plan is None:
             plan = queries.plan(connection, run)
             if len(self._plans) >= _PLANS_KEPT:
                 self._plans.clear()
-            self._plans[run] = plan
+            self._plans[key] = plan
         return plan
 
     def _refuse_second(self, cluster: str) -> None:

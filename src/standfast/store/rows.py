@@ -44,7 +44,7 @@ HOST_COLUMNS = (
     *(_h.host, _h.name, _h.position, _h.phase, _h.since, _h.attempt, _h.held_phase, _h.reason),
     *(_h.boot_id_before, _h.boot_id_after, _h.scan_before, _h.scan_after, _h.health_before, _h.healthy_since),
     *(_h.cordon_taken, _h.call_failures, _h.next_call_at, _h.versions_before, _h.versions_after),
-    *(_h.asked, _h.kernel_before),
+    *(_h.asked, _h.kernel_before, _h.unreachable_since),
 )
 MOVE_COLUMNS = (
     *(_m.id, _m.vm, _m.vm_name, _m.source, _m.target, _m.purpose, _m.step, _m.attempt, _m.state),
@@ -135,7 +135,7 @@ def host_row(*columns: Any) -> HostRow:
     """`HOST_COLUMNS` as a row. The phase is passed on as it is. Raises FileFormatError."""
     (host, name, position, phase, since, attempt, held_phase, reason, boot_before, boot_after) = columns[:10]
     (scan_before, scan_after, health, healthy_since, cordon, failures, next_call) = columns[10:17]
-    (before, after, asked, kernel_before) = columns[17:]
+    (before, after, asked, kernel_before, unreachable_since) = columns[17:]
     where = f"host {name}"
     return HostRow(
         host=HostId(host),
@@ -159,6 +159,7 @@ def host_row(*columns: Any) -> HostRow:
         versions_after=_versions(after, where),
         asked=asked,
         kernel_before=kernel_before,
+        unreachable_since=unreachable_since,
     )
 
 
@@ -189,6 +190,7 @@ def host_values(row: HostRow) -> dict[str, Any]:
         "versions_after": text_of(row.versions_after),
         "asked": row.asked,
         "kernel_before": row.kernel_before,
+        "unreachable_since": row.unreachable_since,
     }
 
 

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 """Every schema this release can read or migrate, oldest first. Here so that opening a store that is up to
 date need not load Alembic."""
 
@@ -126,6 +126,7 @@ host = _table(
     _text("versions_after"),
     _text("asked", default=""),
     _text("kernel_before", default=""),
+    _seconds("unreachable_since", null=True),
 )
 
 move = _table(

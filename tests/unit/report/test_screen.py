@@ -92,6 +92,7 @@ def test_a_held_run_says_why_and_its_exits() -> None:
     assert screen.blocks(seen()) == [
         "kvm2: dpkg failed on kvm2.",
         "Try again from here:        standfast run resume 01K0000000000",
+        "Go on without it:           standfast run skip kvm2 01K0000000000",
         "Give all back and end:      standfast run cancel 01K0000000000",
         "Stop acting, list the rest: standfast run abandon 01K0000000000",
     ]

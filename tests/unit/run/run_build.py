@@ -73,7 +73,10 @@ def move(vm_name: str, source: str, target: str, **more: Any) -> MoveRow:
 
 
 def plan(*names: str, policy: Policy | None = None) -> Plan:
-    steps = tuple(HostStep(HostId(name), name, (), ("kernel 1 -> 2",), True, 10, 20, 30, 5) for name in names)
+    steps = tuple(
+        HostStep(HostId(name), name, (), ("kernel 1 -> 2",), True, 10, 20, 30, 5, wave=number)
+        for number, name in enumerate(names)
+    )
     waves = tuple(Wave((step,)) for step in steps)
     basis = Basis((), (), "")
     return Plan(

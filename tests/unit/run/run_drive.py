@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from standfast.codec import digest
 from standfast.model.cluster import Rules, Snapshot
-from standfast.model.ids import RunId
+from standfast.model.ids import HostId, RunId
 from standfast.model.plan import Plan
 from standfast.model.policy import Policy
 from standfast.model.run import Phase, Run, RunState, Verb
@@ -64,8 +64,8 @@ class Drive:
     def run(self) -> Run:
         return self.store.run(RUN)
 
-    def say(self, verb: Verb) -> None:
-        self.store.command(RUN, verb, "tester", self.world.clock.now())
+    def say(self, verb: Verb, host: HostId | None = None) -> int:
+        return self.store.command(RUN, verb, "tester", self.world.clock.now(), host)
 
     def start_controller(self) -> None:
         """A new controller takes over; the one before, if any, is as dead as a process can be."""

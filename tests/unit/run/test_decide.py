@@ -26,7 +26,7 @@ from standfast.model.hostwork import RebootSign, UpdateState, WorkKind, WorkPhas
 from standfast.model.ids import HostId, VmId
 from standfast.model.moves import Flight, MoveOutcome, MoveRecord, OutcomeKind
 from standfast.model.policy import Policy
-from standfast.model.reasons import Code
+from standfast.model.reasons import Code, Reason
 from standfast.model.run import CommandRow, JournalRow, MoveState, Phase, RunState, Verb
 from standfast.run.actions import (
     Action,
@@ -247,8 +247,24 @@ def test_a_reboot_is_proven_by_another_boot_id_and_nothing_else() -> None:
 
 
 def test_a_host_that_does_not_come_back_is_held() -> None:
-    found = only_row(decide(run(ready("a", Phase.REBOOTING)), Seen(snapshot((silent("a"),))), 2000.0))
+    seen = Seen(snapshot((silent("a"),)))
+    late = ready("a", Phase.REBOOTING, kernel_before="6.1.0-37-amd64")
+    (asked,) = decide(run(late), seen, 1100.0)
+    assert asked.call == Ask(HostId("a"), Question.CONSOLE)
+    slow = only_row((asked,))
+    assert (slow.phase, slow.reason.code) == (Phase.REBOOTING, Code.REBOOT_TIMEOUT)
+    told = only_row(decide(run(slow), replace(seen, told={HostId("a"): "Chassis power is off"}), 1110.0))
+    assert told.reason.code is Code.HOST_SIGNS
+    found = only_row(decide(run(told), seen, 2000.0))
     assert (found.phase, found.reason.code) == (Phase.HELD, Code.REBOOT_TIMEOUT)
+    assert "Chassis power is off" in found.reason.sentence
+    assert "6.1.0-37-amd64" in found.reason.mend
+
+
+def test_a_host_that_is_back_after_all_is_no_longer_spoken_of() -> None:
+    slow = ready("a", Phase.REBOOTING, reason=Reason(Code.REBOOT_TIMEOUT, "a is not back."))
+    back = only_row(decide(run(slow), Seen(snapshot((host("a", boot="boot-2", **CORDONED),))), NOW))
+    assert (back.phase, back.reason) == (Phase.VERIFYING, None)
 
 
 def verifying(**more: Any) -> Any:

@@ -89,10 +89,13 @@ def full_host(host: HostId = HOSTS[0], position: int = 0) -> HostRow:
         health_before=HEALTH,
         healthy_since=1_700_000_002.75,
         cordon_taken=True,
+        unreachable_since=4.25,
         call_failures=4,
         next_call_at=5.5,
         versions_before=(("libc6", "2.36-9"), (ODD, "1")),
         versions_after=(("libc6", "2.36-10"),),
+        asked="skip",
+        kernel_before="6.1.0-37-amd64",
     )
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,12 @@ def test_a_created_run_is_its_plan_with_every_host_of_it_planned(store: Store) -
     (event,) = store.events(RUN)
     assert (event.kind, event.at, event.actor) == ("run_created", 1000.5, ODD)
     assert event.data == {"plan_digest": "digest", "hosts": 2, "moves": 1}
+
+
+@pytest.mark.parametrize("row", [full_host(), full_move()], ids=["host", "move"])
+def test_a_full_row_leaves_nothing_out_that_might_not_be_stored(row: HostRow | MoveRow) -> None:
+    defaults = {each.name: each.default for each in fields(row) if each.default is not MISSING}
+    assert [name for name, default in defaults.items() if getattr(row, name) == default] == []
 
 
 @pytest.mark.parametrize(
