@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -133,6 +134,47 @@ def test_a_run_holds_before_a_host_where_that_was_said_and_a_cancel_leaves_all_a
     assert boot_ids(local_lab) == before
     assert local_lab.where() == where
     assert not cordoned(local_lab, "kvm2")
+
+
+def test_a_consented_vm_is_started_again_though_the_controller_died_and_the_run_was_cancelled(
+    local_lab: Lab, program: Program, tmp_path: Path
+) -> None:
+    """Killed for good while local2 is off and kvm2 is patched; the next word is to end the run."""
+    local_lab.observer.start()
+    plan = tmp_path / "plan.json"
+    words = ("--hosts", "kvm2", "--unmovable", "local2=consent")
+    planned = program.call("plan", "--out", str(plan), *words)
+    assert planned.returncode == 0, planned.stdout + planned.stderr
+    assert program.call("apply", str(plan), "--yes", "--detach").returncode == 0
+    store = Store.open(tmp_path / "state" / "standfast.db", read_only=True)
+    try:
+        _wait_phase(store, Phase.PATCHING)
+        lease = store.lease()
+        assert lease is not None
+        os.kill(int(lease.holder.rpartition(":")[2]), signal.SIGKILL)
+        assert local_lab.where()["local2"] == []
+        assert program.call("run", "cancel").returncode == 0
+        run = _until(store, RunState.CANCELLED)
+        assert all(entry.given_back_at is not None for entry in run.journal)
+    finally:
+        store.close()
+    _wait_heard_again(local_lab, "local2")
+    report = local_lab.observer.stop()
+    assert local_lab.where()["local2"] == ["kvm2"]
+    assert not cordoned(local_lab, "kvm2")
+    for name, vm in by_name(report).items():
+        kinds = [each["kind"] for each in vm["interruptions"]]  # type: ignore[attr-defined]
+        assert kinds == (["shutdown", "started"] if name == "local2" else []), vm
+        assert (vm["restarts"], vm["states_left"]) == (int(name == "local2"), []), vm
+
+
+def _wait_phase(store: Store, phase: Phase) -> None:
+    deadline = time.monotonic() + LIMIT_SECONDS
+    run_id = store.find_run("last")
+    while (run := store.run(run_id)).hosts[0].phase != phase:
+        assert not run.ended, f"the run is {run.state}"
+        assert time.monotonic() < deadline, "\n".join(event.text for event in store.events(run_id)[-6:])
+        time.sleep(0.02)
 
 
 def _wait_heard_again(lab: Lab, vm: str) -> None:
