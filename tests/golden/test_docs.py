@@ -29,7 +29,9 @@ def test_generated_pages_are_up_to_date() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_pages_name_only_commands_and_files_that_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    for words in re.findall(r"(?:^|`|\$ )(?:\./dev )?standfast((?: [a-z]+)+)", text, flags=re.MULTILINE):
+    for words in re.findall(
+        r"(?:^|`|\$ )(?:\./dev )?standfast((?: [a-z]+(?:-[a-z]+)*)+)", text, flags=re.MULTILINE
+    ):
         assert _command_exists(words.split()), f"standfast{words}"
     for target in re.findall(r"\]\(([^)#:]+?)(?:#[^)]*)?\)", text):
         assert (page.parent / target).exists(), target

@@ -30,6 +30,7 @@ VERBS = {
     "snapshot": ("standfast.cli.snapshot:snapshot", "Save and show what a cluster looks like."),
     "notify": ("standfast.cli.notify:notify", "Try out those who are told of runs."),
     "history": ("standfast.cli.history:history", "How right the predictions of former moves were."),
+    "network": ("standfast.cli.network:network", "What the migration network does for moves."),
     "events": ("standfast.cli.events:events", "Read migrations out of hypervisors' logs."),
     "state": ("standfast.cli.state:state", "Back up, restore and verify what is kept of runs."),
     "config": ("standfast.cli.config:config", "Check and show the config."),

@@ -1,0 +1,52 @@
+"""`network what-if`: another migration network beside the one that is there."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from .conftest import Place
+
+
+def test_drains_and_black_outs_are_told_now_and_then_and_offline_alike(place: Place) -> None:
+    live = place.raw("network", "what-if", "--migration-speed", "25G")
+    assert live.code == 0
+    assert live.out.splitlines()[0].split() == ["HOST", "VMS", "DRAIN", "NOW", "THEN"]
+    assert "BLACK-OUT NOW  THEN" in live.out
+    place.run("snapshot", "save", "cluster.json")
+    asked = ("network", "what-if", "--migration-speed", "25G", "--snapshot", "cluster.json")
+    assert place.raw(*asked).out == live.out
+    told = json.loads(place.raw(*asked, "--json").out)
+    assert told["migration_bits_per_second"] == 25 * 10**9
+    assert len(told["vms"]) == sum(host["vms"] for host in told["hosts"]) == 4
+    for vm in told["vms"]:
+        assert vm["then"]["brownout_seconds"] <= vm["now"]["brownout_seconds"]
+    for host in told["hosts"]:
+        assert host["drain_then_seconds"] <= host["drain_now_seconds"]
+
+
+def test_where_bandwidth_does_not_help_is_said(place: Place) -> None:
+    said = place.raw("network", "what-if", "--migration-speed", "1G").err
+    assert "what is left fits into its downtime limit, on any link: vm1" in said
+    said = place.raw("network", "what-if", "--migration-speed", "200G", "--shared").err
+    assert said == (
+        "One migration can't fill that link: a single thread sends about 49 Gbit/s at most.\n"
+        "Half of the link was counted: the other half is for the network that it stands in for.\n"
+    )
+
+
+@pytest.mark.parametrize("speed", ["0", "-1G", "fast", "nan", "1e400"])
+def test_a_speed_that_is_none_is_refused(place: Place, speed: str) -> None:
+    printed = place.raw("network", "what-if", f"--migration-speed={speed}")
+    assert (printed.code, printed.out) == (2, "")
+    assert printed.err.startswith("standfast: --migration-speed ")
+    assert printed.err.count("\n") == 1
+
+
+def test_a_snapshot_of_another_cluster_is_refused(place: Place) -> None:
+    place.run("snapshot", "save", "cluster.json")
+    asked = ("network", "what-if", "--migration-speed", "1G", "--snapshot", "cluster.json")
+    printed = place.raw(*asked, "--cluster", "east")
+    assert printed.code == 2
+    assert "this snapshot is of cluster 'play', not of 'east'" in printed.err

@@ -1,0 +1,60 @@
+"""What `network what-if` says besides its tables."""
+
+from __future__ import annotations
+
+from standfast.cli.network import sentences
+from standfast.model.cluster import Host, Snapshot, Vm, VmState
+from standfast.model.ids import HostId, VmId
+from standfast.predict.whatif import Link, what_if
+
+GIB, MIB = 1024**3, 1024**2
+
+
+def said(*writes: float, speed: int | None = 10**9, link: int = 10**10, budget: float = 2.0) -> list[str]:
+    """Of VMs of 64 GiB that write so many MiB a second."""
+    hosts = tuple(Host(HostId(n), n, 2**40, migration_bits_per_second=speed) for n in ("a", "b"))
+    vms = tuple(
+        Vm(
+            VmId(f"vm{n}"),
+            f"vm{n}",
+            HostId("a"),
+            VmState.RUNNING,
+            64 * GIB,
+            dirty_bytes_per_second=rate * MIB,
+        )
+        for n, rate in enumerate(writes, 1)
+    )
+    snapshot = Snapshot("c", "libvirt", 0.0, hosts, vms)
+    found = what_if(snapshot, Link(link), {vm.id: budget for vm in vms}, at_once=4)
+    return sentences(snapshot, found)
+
+
+def test_a_vm_that_only_then_ends_is_helped_and_nothing_is_said() -> None:
+    assert said(200.0) == []
+
+
+def test_vms_that_never_end_are_named() -> None:
+    assert said(5000.0, 200.0) == ["Even then this does not end without being slowed or forced: vm1."]
+
+
+def test_an_unknown_speed_is_an_assumption() -> None:
+    assert said(200.0, speed=None) == [
+        "The migration speed of a, b is not in the config: 1 Gbit/s was assumed as of now."
+    ]
+
+
+def test_a_vm_stopped_at_its_downtime_limit_gains_in_brownout_alone() -> None:
+    [sentence] = said(0.0)
+    assert sentence.startswith("More bandwidth shortens the brown-out, not these black-outs: ")
+    assert "on any link: vm1. A lower black-out budget" in sentence
+
+
+def test_a_blackout_that_is_mostly_fixed_is_said_to_be() -> None:
+    assert said(0.0, budget=0.08) == [
+        "More bandwidth does not shorten these black-outs, most of which is stopping and starting, not "
+        "copying: vm1."
+    ]
+
+
+def test_of_many_a_few_are_named() -> None:
+    assert said(*[0.0] * 10, budget=0.08)[0].endswith("vm7, vm8 and 2 more.")
