@@ -357,8 +357,11 @@ def test_a_vm_that_may_be_slowed_down_is_moved_with_a_warning() -> None:
 
 def test_the_clusters_budget_is_every_vms_that_has_none_of_its_own() -> None:
     strict = Policy(blackout_budget_seconds=0.05)
-    assert planned(lab()).refusals == ()
-    assert {reason.code for reason in planned(lab(), strict).refusals} == {Code.VM_BLACKOUT}
+    busy = replace(lab(), vms=tuple(replace(one, dirty_bytes_per_second=50e6) for one in lab().vms))
+    assert planned(busy).refusals == ()
+    refusals = planned(busy, strict).refusals
+    assert {reason.code for reason in refusals} == {Code.VM_BLACKOUT}
+    assert {reason.vm for reason in refusals} == {one.id for one in busy.vms}
     quiet = replace(lab(), vms=tuple(replace(one, dirty_bytes_per_second=0.0) for one in lab().vms))
     assert planned(quiet, strict).refusals == ()
     own = changed_vm(quiet, "small0", dirty_bytes_per_second=2e6, blackout_budget_seconds=1.0)
