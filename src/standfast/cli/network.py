@@ -167,6 +167,10 @@ def sentences(snapshot: Snapshot, found: WhatIf) -> list[str]:
             f"as what is left fits into its downtime limit, on any link: {_vms(filled)}. A lower black-out "
             "budget would make use of it."
         )
+    advised = [each for each in found.vms if each.advice]
+    said += [f"{each.vm.name} as things are: {' '.join(each.advice)}" for each in advised[:MOST_NAMED]]
+    if len(advised) > MOST_NAMED:
+        said.append(f"There are {len(advised) - MOST_NAMED} more such VMs: --json has what helps each.")
     if found.link.beyond_one_stream:
         said.append("One migration can't fill that link: a single thread sends about 49 Gbit/s at most.")
     if found.link.shared:
@@ -210,6 +214,7 @@ def as_dict(snapshot: Snapshot, found: WhatIf) -> dict[str, Any]:
                 "then": _prediction(each.then),
                 "fixed_blackout_seconds": round(each.fixed_blackout_seconds, 4),
                 "blackout_helped": each.blackout_helped,
+                "advice": list(each.advice),
             }
             for each in found.vms
         ],

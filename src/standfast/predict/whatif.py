@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 
 from standfast.model.cluster import Host, MoveLimits, Snapshot, Vm, VmState
 from standfast.model.ids import HostId, VmId
+from standfast.model.learnt import Learnt
 from standfast.model.moves import Prediction
+from standfast.predict.advice import assess
 from standfast.predict.engine import Engine, Path
 from standfast.predict.precopy import GOODPUT, goodput_bytes_per_second, predict_move
 from standfast.predict.spans import Leg, drain_seconds
@@ -56,6 +58,8 @@ class VmChange:
     vm: Vm
     now: Prediction
     then: Prediction
+    advice: tuple[str, ...] = ()
+    """What would make it keep its black-out budget on the present link, best first; none if it does."""
 
     @property
     def fixed_blackout_seconds(self) -> float:
@@ -113,7 +117,7 @@ def what_if(snapshot: Snapshot, link: Link, budgets: Mapping[VmId, float], *, at
             target = others[len(moves) % len(others)]
             now = predict_move(told, source, target, learnt=snapshot.learnt)
             then = predict_move(told, changed[source.id], changed[target.id], learnt=snapshot.learnt)
-            moves.append(VmChange(vm, now, then))
+            moves.append(VmChange(vm, now, then, _advice(told, source, target, now, snapshot.learnt)))
             legs_now.append(Leg(source.id, target.id, now.brownout_seconds + now.blackout_seconds))
             legs_then.append(Leg(source.id, target.id, then.brownout_seconds + then.blackout_seconds))
         limits = {host.id: host.limits for host in there}
@@ -127,6 +131,13 @@ def what_if(snapshot: Snapshot, link: Link, budgets: Mapping[VmId, float], *, at
         )
         vms += moves
     return WhatIf(link, tuple(hosts), tuple(vms))
+
+
+def _advice(vm: Vm, source: Host, target: Host, now: Prediction, learnt: Learnt | None) -> tuple[str, ...]:
+    budget = vm.blackout_budget_seconds
+    if not budget or (now.converges and now.blackout_p95_seconds <= budget):
+        return ()
+    return assess(vm, source, target, budget_seconds=budget, learnt=learnt).advice
 
 
 def _drain(
