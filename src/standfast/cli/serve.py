@@ -48,14 +48,16 @@ def serve(session: Session, until_idle: bool, watch_health: bool) -> None:
     """
     from standfast.cli.logs import configure
     from standfast.cli.notify import couriers
+    from standfast.cli.supervisor import Supervisor
     from standfast.run.clock import WallClock
     from standfast.run.serve import only_one_here, release_dead
     from standfast.run.serve import serve as drive
 
     configure(verbose=session.verbose)
-    stop, clock = threading.Event(), WallClock()
+    stop, clock, supervisor = threading.Event(), WallClock(), Supervisor()
 
     def asked_to_stop(*_: object) -> None:
+        supervisor.stopping()
         stop.set()
         clock.wake()
 
@@ -75,6 +77,7 @@ def serve(session: Session, until_idle: bool, watch_health: bool) -> None:
             stop=stop,
             clock=clock,
             beside=couriers(session),
+            alive=supervisor.alive,
         )
 
 

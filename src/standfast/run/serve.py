@@ -134,22 +134,24 @@ def serve(
     stop: threading.Event,
     clock: WallClock,
     beside: Beside = lambda _: nullcontext(),
+    alive: Callable[[], None] = lambda: None,
 ) -> None:
     """Drive active runs until `stop`, or with `until_idle` until there are none.
 
     `clock` is real time: leases are about processes, also where the cluster's own time is virtual. `stop`
     admits nothing new and returns within a tick; work under way goes on at the hosts. `beside` is entered
-    while the lease is ours, and handed what tells whether it still is.
+    while the lease is ours, and handed what tells whether it still is. `alive` is called once per round.
     """
     keeper = Keeper(store, holder, clock)
     while not stop.is_set():
+        alive()
         if not keeper.take():
             clock.sleep(1.0)
             continue
         executor = ThreadPoolExecutor(THREADS, thread_name_prefix="call")
         try:
             with beside(keeper.current):
-                _Driver(store, attach, keeper, executor, clock).drive(until_idle, stop)
+                _Driver(store, attach, keeper, executor, clock, alive).drive(until_idle, stop)
             return
         except LeaseLostError as error:
             log.warning("lease lost: starting over from the store", error=str(error))
@@ -163,18 +165,26 @@ class _Driver:
     """All active runs, each with its loop, while one lease lasts."""
 
     def __init__(
-        self, store: Store, attach: Attach, keeper: Keeper, executor: ThreadPoolExecutor, clock: WallClock
+        self,
+        store: Store,
+        attach: Attach,
+        keeper: Keeper,
+        executor: ThreadPoolExecutor,
+        clock: WallClock,
+        alive: Callable[[], None],
     ) -> None:
         self._store = store
         self._attach = attach
         self._keeper = keeper
         self._executor = executor
         self._clock = clock
+        self._alive = alive
         self._loops: dict[RunId, tuple[RunLoop, Attached, float]] = {}
 
     def drive(self, until_idle: bool, stop: threading.Event) -> None:
         try:
             while not stop.is_set():
+                self._alive()
                 self._keeper.renew()
                 active = self._store.runs_to_drive()
                 self._open_and_close(active)
