@@ -25,6 +25,8 @@ def product_config(state: LabState, paths: LabPaths) -> str:
             "migration_address": state.addresses.member(Net.MIGRATION, number),
             "memory_bytes": state.spec.host_memory_bytes,
         }
+        if state.spec.migration_speed_bits_per_second is not None:
+            facts["migration_speed"] = state.spec.migration_speed_bits_per_second
         lines.append(f"      {host}: {{{', '.join(f'{key}: {value}' for key, value in facts.items())}}}")
     lines += [
         "    rules: {}",

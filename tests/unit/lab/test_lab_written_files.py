@@ -111,6 +111,12 @@ def test_the_config_names_every_host_with_its_migration_address_and_declared_mem
     }
 
 
+def test_a_speed_that_the_lab_sets_is_in_its_config() -> None:
+    slow = replace(STATE, spec=replace(SPEC, migration_speed_bits_per_second=300_000_000))
+    data = YAML(typ="safe").load(product_config(slow, PATHS))
+    assert {host["migration_speed"] for host in data["clusters"]["t"]["hosts"].values()} == {300_000_000}
+
+
 def test_a_local_disk_is_where_no_other_host_sees_it() -> None:
     spec = replace(SPEC, vms=default_vms(2, local_disks=1))
     sources = [
