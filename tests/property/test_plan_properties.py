@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from statistics import pstdev
 from typing import Any
 
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from random_clusters import clusters, shuffled
 
 from standfast.model.cluster import Disk, Snapshot, VmState
+from standfast.model.ids import HostId
 from standfast.model.moves import Flight
 from standfast.model.policy import Policy
 from standfast.model.reasons import Code, Reason
@@ -21,7 +23,7 @@ from standfast.plan.drift import basis, compare
 from standfast.plan.headroom import reserve
 from standfast.plan.make import make_plan
 from standfast.plan.place import choose
-from standfast.plan.rebalance import deviation_points, spread
+from standfast.plan.spread import spreading
 
 POLICY = Policy()
 ORDINARY = settings(max_examples=80, deadline=None)
@@ -135,16 +137,21 @@ def test_spreading_never_makes_it_worse_and_comes_to_rest(snapshot: Snapshot, po
     board = Board.of(snapshot).copy()
     part = [host.id for host in snapshot.hosts if not host.cordoned]
     had_reserve = reserve(board, frozenset()) is None
-    last = deviation_points(board, part)
-    for vm, source, target in spread(snapshot, policy, eligible=eligible):
+    last = _deviation_points(board, part)
+    told = spreading(snapshot, policy, eligible=eligible)
+    for vm, source, target in told.moves:
         assert board.where[vm] == source
         assert blockers.of_move(board, board.vms[vm], target) == ()
         board.move(vm, target)
-        now = deviation_points(board, part)
+        now = _deviation_points(board, part)
         assert now < last
         last = now
     assert had_reserve is False or reserve(board, frozenset()) is None
-    assert spread(board, policy, eligible=eligible) == ()
+    assert spreading(board, policy, eligible=eligible, still={move[0] for move in told.moves}).moves == ()
+
+
+def _deviation_points(board: Board, hosts: list[HostId]) -> float:
+    return pstdev(100 * board.settled_fraction(host) for host in hosts) if hosts else 0.0
 
 
 @ORDINARY

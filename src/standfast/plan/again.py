@@ -9,8 +9,9 @@ from standfast.model.cluster import Snapshot
 from standfast.model.ids import HostId
 from standfast.model.plan import Plan, Wave
 from standfast.model.reasons import Code, Reason
+from standfast.plan.best import Task, best_run
 from standfast.plan.board import Board
-from standfast.plan.growing import Growing
+from standfast.plan.finish import p95_seconds
 from standfast.plan.order import order
 
 
@@ -44,24 +45,32 @@ def plan_again(
             return Reason(Code.HOST_UNREACHABLE, sentence, "Skip it, then replan.", host=host)
     board.stays = frozenset(stop.vm for host in waiting for stop in known[host].stops)
     begun = _without(plan.waves, frozenset(waiting))
-    work = Growing(board, plan.policy, set(patched | working), list(begun), out=out, known=known)
-    refusals = work.all_hosts(order(board, waiting))
+    task = Task(
+        order(board, waiting),
+        (patched | working) & board.hosts.keys(),
+        {host: known[host].stops for host in waiting},
+        out=out & board.hosts.keys(),
+        known={host: known[host] for host in waiting},
+        begun=len(begun),
+    )
+    made, refusals = best_run(board, plan.policy, task)
     if refusals and silent:
         names = ", ".join(sorted(known[host].name for host in silent if host in known))
         return replace(refusals[0], mend=f"{refusals[0].mend} Or replan when {names} answers again.")
     if refusals:
         return refusals[0]
-    last = work.spread(frozenset(work.patched - out))
-    seconds, p95 = work.seconds(last)
-    moves = sum(len(step.moves) for step in work.steps) + len(last)
-    peak = max(plan.bounds.peak_memory_fraction, work.board.peak_fraction)
+    waves = (*begun, *made.waves)
+    seconds = sum(wave.seconds + wave.soak_seconds for wave in begun)
+    p95 = sum(max(map(p95_seconds, wave.hosts)) + wave.soak_seconds for wave in begun)
+    moves = sum(len(step.moves) for wave in waves for step in wave.hosts) + len(made.last)
+    peak = max(plan.bounds.peak_memory_fraction, made.peak_fraction)
     return replace(
         plan,
-        waves=tuple(work.waves),
-        rebalance=last,
-        bounds=replace(plan.bounds, moves=moves, peak_memory_fraction=peak),
-        predicted_seconds=seconds,
-        predicted_p95_seconds=p95,
+        waves=waves,
+        rebalance=made.last,
+        bounds=replace(plan.bounds, moves=moves, peak_memory_fraction=peak, seconds=seconds + made.seconds),
+        predicted_seconds=seconds + made.seconds + made.last_seconds,
+        predicted_p95_seconds=p95 + made.seconds_p95 + made.last_seconds_p95,
     )
 
 

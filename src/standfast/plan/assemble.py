@@ -48,10 +48,10 @@ class Assembled:
 def assemble(grid: Grid, lengths: Lengths, builder: Builder, found: Chosen, stops: Stops) -> Assembled:
     """Of the candidate, whatever state the grid is in."""
     policy = builder.policy
-    soaks = policy.canary_hosts > 0 and len(found.draft.waves) > 1
+    soaks = builder.soaks(found.draft)
     waves = tuple(
         Wave(
-            tuple(_steps(grid, lengths, stops, number, wave, times)),
+            tuple(_steps(grid, lengths, stops, builder.begun + number, wave, times)),
             policy.canary_soak_seconds if soaks and number == 0 else 0.0,
         )
         for number, (wave, times) in enumerate(zip(found.draft.waves, found.times, strict=True))
@@ -80,6 +80,7 @@ def _steps(
     found = []
     for host in wave.hosts:
         about = grid.board.hosts[grid.host_ids[host]]
+        known = lengths.known.get(about.id)
         patch, reboot, verify = lengths.own(about.id)
         drain = times.drains[host]
         updates = pending(about, lengths.policy)
@@ -88,8 +89,10 @@ def _steps(
             host=about.id,
             name=about.name,
             moves=tuple(mine[about.id]),
-            pending=tuple(f"{u.package} {u.installed or '(new)'} -> {u.candidate}" for u in updates),
-            reboot=bool(why_reboot(about, lengths.policy)),
+            pending=known.pending
+            if known is not None
+            else tuple(f"{u.package} {u.installed or '(new)'} -> {u.candidate}" for u in updates),
+            reboot=known.reboot if known is not None else bool(why_reboot(about, lengths.policy)),
             drain_seconds=drain,
             patch_seconds=patch,
             reboot_seconds=reboot,

@@ -42,12 +42,18 @@ def together(members: int) -> int:
 class Builder:
     """Drafts runs over one cluster; each call begins from the placement that the grid had at first."""
 
-    def __init__(self, grid: Grid, spare: Spare, policy: Policy, patched: Flags) -> None:
+    def __init__(self, grid: Grid, spare: Spare, policy: Policy, patched: Flags, *, begun: int = 0) -> None:
         self.grid, self.spare, self.policy = grid, spare, policy
         self.patched = patched
+        self.begun = begun
+        """How many waves of the run went before these."""
         self.begin = grid.state()
         anywhere = grid.able.sum(axis=1) > spare.losses + width(policy, len(grid.host_ids), 2)
         self.movable = int(grid.memory[anywhere[grid.kind]].sum()) if len(grid.memory) else 0
+
+    def soaks(self, draft: Draft) -> bool:
+        """Whether its first wave is the first of the run and has to stay well before others follow."""
+        return self.policy.canary_hosts > 0 and self.begun == 0 and len(draft.waves) > 1
 
     def draft(self, order: Sequence[int], *, widest: int | None = None, taste: Taste = Taste.LATE) -> Draft:
         """Waves in about that order, none wider than `widest`; the grid is left as it is after them all.
@@ -61,7 +67,8 @@ class Builder:
         left = list(order)
         waves: list[DraftWave] = []
         while left:
-            most = min(width(self.policy, len(grid.host_ids), len(waves)), widest or len(left))
+            number = self.begun + len(waves)
+            most = min(width(self.policy, len(grid.host_ids), number), widest or len(left))
             wave = self._wave(left, most, patched, taste)
             if wave is None:
                 break
@@ -117,7 +124,7 @@ class Builder:
     def _try(self, hosts: list[int], left: list[int], patched: Flags, taste: Taste) -> DraftWave | int:
         """The wave of exactly these hosts, done on the grid; or one of them to leave out."""
         grid = self.grid
-        out = np.zeros(len(grid.host_ids), dtype=np.bool_)
+        out = grid.out.copy()
         out[hosts] = True
         turn = np.full(len(grid.host_ids), -1, dtype=np.int64)
         gone = set(hosts)

@@ -6,7 +6,7 @@ bytes. A VM that is in flight when the snapshot is taken counts where it is, and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ Flags = NDArray[np.bool_]
 class Grid:
     """Placement of all active VMs, changed by `move`; everything else stays as it was read."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: Board, *, out: Collection[HostId] = ()) -> None:
         self.board = board
         hosts = sorted(board.hosts.values(), key=lambda host: (host.name, host.id))
         vms = sorted(board.vms.values(), key=lambda vm: (vm.name, vm.id))
@@ -34,6 +34,9 @@ class Grid:
         ceiling = board.rules.memory_ceiling
         self.ceiling: Ints = np.array([int(ceiling * max(0, host.memory_bytes)) for host in hosts], np.int64)
         self.takes: Flags = np.array([host.reachable and not host.cordoned for host in hosts], dtype=np.bool_)
+        self.out: Flags = np.array([host.id in out for host in hosts], dtype=np.bool_)
+        """Hosts that take no VM and count as lost from beginning to end."""
+        self.takes &= ~self.out
         self.reachable: Flags = np.array([host.reachable for host in hosts], dtype=np.bool_)
         self.memory: Ints = np.array([vm.memory_bytes for vm in vms], dtype=np.int64)
         self.at: Ints = np.array([self.host_number[board.where[vm.id]] for vm in vms], dtype=np.int64)
@@ -42,6 +45,16 @@ class Grid:
         for vm, host in enumerate(self.at.tolist()):
             self.residents[host].add(vm)
         self._still: Flags | None = None
+        self.bound_for = {
+            self.vm_number[vm]: self.host_number[target]
+            for vm, target in board.flights.items()
+            if target is not None
+        }
+        """Targets of the VMs that are in flight."""
+        self.parting: Ints = np.zeros(len(hosts), dtype=np.int64)
+        """Bytes of `held` that go away when these have arrived."""
+        for vm in self.bound_for:
+            self.parting[self.at[vm]] += self.memory[vm]
         self.stays = {number for number, vm in enumerate(self.vm_ids) if vm in board.stays}
         """VMs that are shut down on their host while it is out, and so are not moved off it."""
         self._read_able()
@@ -143,6 +156,8 @@ class Grid:
         able[self.at[vm]] = False
         for mate in self.mates.get(vm, ()):
             able[self.at[mate]] = False
+            if mate in self.bound_for:
+                able[self.bound_for[mate]] = False
         if self.has_domains and vm in self.mates:
             self._keep_domains(vm, able)
         for other, host in self.namesakes.get(vm, ()):

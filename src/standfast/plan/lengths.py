@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 
 from standfast.model.cluster import Host
 from standfast.model.ids import HostId, VmId
 from standfast.model.moves import Prediction
+from standfast.model.plan import HostStep
 from standfast.model.policy import Policy
 from standfast.plan.board import Board
 from standfast.plan.reboots import pending, why_reboot
@@ -26,10 +28,19 @@ def move_seconds_p95(predicted: Prediction) -> float:
 class Lengths:
     """Predictions for one cluster under one policy. Hosts with equal links share a prediction of a VM."""
 
-    def __init__(self, board: Board, policy: Policy, stopping: Collection[HostId] = ()) -> None:
+    def __init__(
+        self,
+        board: Board,
+        policy: Policy,
+        stopping: Collection[HostId] = (),
+        *,
+        known: Mapping[HostId, HostStep] = MappingProxyType({}),
+    ) -> None:
         self.board, self.policy = board, policy
         self.stopping = frozenset(stopping)
         """Hosts on which VMs are shut down and started again."""
+        self.known = known
+        """Turns as planned before, whose updates are not looked up again."""
         self._moves: dict[tuple[VmId, object, object], Prediction] = {}
         self._own: dict[HostId, tuple[float, float, float]] = {}
         self._examples = tuple({_link(host): host.id for host in board.hosts.values()}.values())
@@ -58,12 +69,12 @@ class Lengths:
     def own(self, host: HostId) -> tuple[float, float, float]:
         """Seconds of patching, rebooting and verifying."""
         if host not in self._own:
-            about = self.board.hosts[host]
-            self._own[host] = (
-                spans.patch_seconds(len(pending(about, self.policy))),
-                spans.reboot_seconds(bool(why_reboot(about, self.policy))),
-                spans.verify_seconds(self.policy.verify_stable_seconds),
-            )
+            about, known = self.board.hosts[host], self.known.get(host)
+            patch = spans.patch_seconds(len(pending(about, self.policy)))
+            reboot = spans.reboot_seconds(bool(why_reboot(about, self.policy)))
+            if known is not None:
+                patch, reboot = known.patch_seconds, known.reboot_seconds
+            self._own[host] = patch, reboot, spans.verify_seconds(self.policy.verify_stable_seconds)
         return self._own[host]
 
     def out(self, host: HostId) -> float:

@@ -37,7 +37,6 @@ class Leveller:
         self.inside = np.zeros(len(grid.host_ids), dtype=np.bool_)
         self.inside[self.hosts] = True
         self.closed: Flags = ~(self.inside & grid.takes)
-        self.none_out: Flags = np.zeros(len(grid.host_ids), dtype=np.bool_)
         self.hops: list[Hop] = []
         self._cut_levels = (0.0, 0.0)
         self._levels_until = 0
@@ -47,7 +46,7 @@ class Leveller:
         return float(self._loads()[self.hosts].std()) if len(self.hosts) else 0.0
 
     def _loads(self) -> Points:
-        return 100.0 * self.grid.held / np.maximum(1, self.grid.capacity)
+        return 100.0 * (self.grid.held - self.grid.parting) / np.maximum(1, self.grid.capacity)
 
     def run(self, threshold_points: float, *, most_moves: int | None = None) -> tuple[Hop, ...]:
         """Until the deviation is at most that, no host stands empty that could have a VM, or nothing
@@ -64,12 +63,19 @@ class Leveller:
         out."""
         grid = self.grid
         for host in self.hosts.tolist():
-            if grid.residents[host] or not grid.takes[host]:
+            if not grid.takes[host] or not self._idle(host):
                 continue
             for vm, target in self._ranked(len(self.hosts), 0.0, least=0.0, only=host):
-                if len(grid.residents[int(grid.at[vm])]) > 1 and self._may(vm, target):
+                if self._staying(int(grid.at[vm])) > 1 and self._may(vm, target):
                     return self._make(vm, target)
         return False
+
+    def _idle(self, host: int) -> bool:
+        """No VM is there to stay, and none is on its way there."""
+        return not self._staying(host) and host not in self.grid.bound_for.values()
+
+    def _staying(self, host: int) -> int:
+        return sum(vm not in self.grid.bound_for for vm in self.grid.residents[host])
 
     def _step(self, threshold: float) -> bool:
         """The best move that is allowed."""
@@ -143,7 +149,7 @@ class Leveller:
         if not grid.welcome(vm, self.closed)[target]:
             return False
         grid.held[target] += grid.memory[vm]
-        lacking = self.spare.lacking(self.none_out)
+        lacking = self.spare.lacking(grid.out)
         grid.held[target] -= grid.memory[vm]
         return lacking is None
 

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
-import numpy as np
-
 from standfast.model.cluster import Snapshot
 from standfast.model.errors import RefusedError
 from standfast.model.ids import HostId, VmId
@@ -16,20 +14,14 @@ from standfast.model.policy import Policy
 from standfast.model.reasons import Reason
 from standfast.model.unmovable import Said
 from standfast.plan import backward, blockers
-from standfast.plan.assemble import Assembled, Stops, assemble
+from standfast.plan.best import Task, best_run
 from standfast.plan.blackout import Darkness
 from standfast.plan.board import Board
 from standfast.plan.bounds import moves_at_least, time_bounds
-from standfast.plan.draft import Builder, Draft, DraftWave
-from standfast.plan.drain import drain
 from standfast.plan.drift import basis
 from standfast.plan.finish import too_late
-from standfast.plan.grid import Grid
-from standfast.plan.lengths import Lengths
 from standfast.plan.order import in_order
 from standfast.plan.sane import contradictions
-from standfast.plan.search import Candidate, Search
-from standfast.plan.spare import Spare
 from standfast.plan.standing import broken_now
 from standfast.plan.triage import Triage, triage
 from standfast.plan.unmovable import Unmovable
@@ -74,7 +66,11 @@ def make_plan(
     sorted_out = triage(unmovable, policy, only=only, exclude=exclude)
     stops = {host: unmovable.stops(host) for host in sorted_out.ready}
     board.stays = frozenset(stop.vm for found in stops.values() for stop in found)
-    made, refusals = _best(board, policy, sorted_out, first, stops)
+    ready = sorted_out.ready
+    task = Task(
+        in_order(board, ready, first), sorted_out.compliant, stops, fixed=len(set(first) & set(ready))
+    )
+    made, refusals = best_run(board, policy, task)
     done = frozenset(step.host for wave in made.waves for step in wave.hosts)
     warnings += _about_moves(board, policy, made.moves)
     plan = Plan(
@@ -111,55 +107,6 @@ def _with_doubts(plan: Plan, snapshot: Snapshot, *, half_patched: bool) -> Plan:
     refused = (back,) if back is not None and not half_patched else ()
     warned = (back,) if back is not None and half_patched else ()
     return replace(plan, refusals=plan.refusals + refused, warnings=plan.warnings + late + warned)
-
-
-def _best(
-    board: Board, policy: Policy, sorted_out: Triage, first: Sequence[HostId], stops: Stops
-) -> tuple[Assembled, list[Reason]]:
-    """The best run found, told in the plan's words, and why hosts are not in it."""
-    stopping = [host for host, found in stops.items() if any(stop.said.handling.consents for stop in found)]
-    grid, lengths = Grid(board), Lengths(board, policy, stopping)
-    ordered = in_order(board, sorted_out.ready, first)
-    patched = np.zeros(len(grid.host_ids), dtype=np.bool_)
-    patched[grid.numbers(sorted_out.compliant)] = True
-    builder = Builder(grid, Spare(grid), policy, patched)
-    compliant = set(grid.numbers(sorted_out.compliant))
-    spreading = sorted(compliant | set(grid.numbers(ordered)))
-    search = Search(grid, builder, lengths, spreading)
-    fixed = sum(1 for host in first if host in set(sorted_out.ready))
-    found = search.best(grid.numbers(ordered), fixed)
-    refusals: list[Reason] = []
-    if found.draft.stuck:
-        found, refusals = _second_look(search, found, compliant)
-    return assemble(grid, lengths, builder, search.chosen(found), stops), refusals
-
-
-def _second_look(search: Search, found: Candidate, compliant: set[int]) -> tuple[Candidate, list[Reason]]:
-    """Hosts for which there seems to be no way, tried once more move by move; with what is against each."""
-    grid, waves = search.grid, list(found.draft.waves)
-    board = grid.board.copy()
-    for vm, _, target in (hop for wave in waves for hop in wave.hops):
-        board.move(grid.vm_ids[vm], grid.host_ids[target])
-    stuck = [grid.host_ids[host] for host in found.draft.stuck]
-    patched = {grid.host_ids[host] for host in compliant}
-    patched |= {grid.host_ids[host] for wave in waves for host in wave.hosts}
-    while stuck:
-        refusals: list[Reason] = []
-        for host in stuck:
-            order = [other for other in stuck if other != host]
-            result = drain(board, (host,), patched=frozenset(patched), order=order)
-            if isinstance(result, Reason):
-                refusals.append(replace(result, host=host))
-                continue
-            hops = [(grid.vm_number[vm], grid.host_number[a], grid.host_number[b]) for vm, a, b in result]
-            waves.append(DraftWave((grid.host_number[host],), tuple(hops)))
-            patched.add(host)
-        if len(refusals) == len(stuck):
-            break
-        stuck = [host for host in stuck if host not in patched]
-    if len(waves) == len(found.draft.waves):
-        return found, refusals
-    return search.again(Draft(tuple(waves), tuple(grid.numbers(stuck)))), refusals if stuck else []
 
 
 def _left_alone(board: Board, sorted_out: Triage, refusals: Sequence[Reason]) -> tuple[LeftAlone, ...]:

@@ -93,8 +93,7 @@ class Search:
         return Candidate(draft, last, (float(len(draft.stuck)), seconds * (1.0 + much), float(moves)))
 
     def _soak(self, draft: Draft) -> float:
-        policy = self.builder.policy
-        return policy.canary_soak_seconds if policy.canary_hosts > 0 and len(draft.waves) > 1 else 0.0
+        return self.builder.policy.canary_soak_seconds if self.builder.soaks(draft) else 0.0
 
     def chosen(self, found: Candidate) -> Chosen:
         """The candidate with its schedule; the grid is left in the state after it all."""

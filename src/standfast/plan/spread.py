@@ -3,23 +3,72 @@ conditions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
-import numpy as np
-
+from standfast.model.cluster import Snapshot
+from standfast.model.ids import HostId, VmId
 from standfast.model.policy import Policy
+from standfast.plan.board import Board
 from standfast.plan.grid import Grid
 from standfast.plan.level import Leveller
 from standfast.plan.pack import Hop
 from standfast.plan.spare import Spare
 
 
+@dataclass(frozen=True, slots=True)
+class Spreading:
+    """Moves (VM, source, target) in order, and how uneven memory use is before and after them.
+
+    The points are the population standard deviation over the hosts that take part, in percent points.
+    """
+
+    moves: tuple[tuple[VmId, HostId, HostId], ...]
+    overlap: bool
+    """Whether all of them may be in flight at once; else one goes after another."""
+    points_before: float = 0.0
+    points_after: float = 0.0
+
+
+def spreading(
+    cluster: Snapshot | Board,
+    policy: Policy,
+    *,
+    eligible: Collection[HostId],
+    still: Collection[VmId] = (),
+    most_moves: int | None = None,
+) -> Spreading:
+    """The fewest moves found that even out memory use over `eligible`; none where nothing needs to be moved.
+
+    First every empty host gets one VM if another holds more than one; then moves go on until the deviation is
+    at most `policy.rebalance_threshold_points` or nothing lowers it. Each move lowers it, breaks no rule and
+    keeps the reserve; without a reserve to begin with nothing is moved. Unreachable and cordoned hosts take
+    no part, VMs of `still` stay where they are, and those on their way count where they will be.
+    """
+    grid = Grid(Board.of(cluster))
+    part = [grid.host_number[host] for host in eligible if host in grid.host_number]
+    spare = Spare(grid)
+    leveller = _leveller(grid, spare, part)
+    for vm in still:
+        if vm in grid.vm_number:
+            leveller.still[grid.vm_number[vm]] = True
+    before = leveller.points()
+    hops: tuple[Hop, ...] = ()
+    if spare.lacking(grid.out) is None:
+        hops = leveller.run(policy.rebalance_threshold_points, most_moves=most_moves)
+    moves = tuple((grid.vm_ids[vm], grid.host_ids[a], grid.host_ids[b]) for vm, a, b in hops)
+    return Spreading(moves, may_overlap(grid, spare, hops), before, leveller.points())
+
+
 def spread_hops(grid: Grid, spare: Spare, policy: Policy, hosts: Sequence[int]) -> tuple[Hop, ...]:
     """Moves over `hosts` in order, done on the grid; none where the reserve does not hold to begin with."""
-    part = [host for host in hosts if grid.takes[host]]
-    if not part or spare.lacking(np.zeros(len(grid.host_ids), dtype=np.bool_)) is not None:
+    if spare.lacking(grid.out) is not None:
         return ()
-    return Leveller(grid, spare, part, grid.still).run(policy.rebalance_threshold_points)
+    return _leveller(grid, spare, hosts).run(policy.rebalance_threshold_points)
+
+
+def _leveller(grid: Grid, spare: Spare, hosts: Sequence[int]) -> Leveller:
+    return Leveller(grid, spare, [host for host in hosts if grid.takes[host]], grid.still)
 
 
 def may_overlap(grid: Grid, spare: Spare, hops: Sequence[Hop]) -> bool:
@@ -34,9 +83,7 @@ def may_overlap(grid: Grid, spare: Spare, hops: Sequence[Hop]) -> bool:
         grid.held[source] += grid.memory[vm]
     targets = sorted({target for _, _, target in hops})
     kept = bool((grid.held[targets] <= grid.ceiling[targets]).all())
-    kept = (
-        kept and not _meet(grid, hops) and spare.lacking(np.zeros(len(grid.host_ids), dtype=np.bool_)) is None
-    )
+    kept = kept and not _meet(grid, hops) and spare.lacking(grid.out) is None
     grid.held = before
     return kept
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from standfast.model.moves import Purpose
 from standfast.model.run import MoveRow
-from standfast.plan import blockers, rebalance
+from standfast.plan import blockers
+from standfast.plan.spread import spreading
 from standfast.run import draining
 from standfast.run.actions import Action
 from standfast.run.seen import View
@@ -19,11 +20,11 @@ def spread(view: View) -> tuple[Action, ...]:
     if any(_is_spreading(move) for move in view.started):
         return ()
     eligible = view.patched & frozenset(host.id for host in view.snapshot.hosts if host.reachable)
-    found: list[Action] = []
-    snapshot = view.snapshot
-    for vm_id, source, target in rebalance.spread(view.snapshot, view.policy, eligible=eligible):
+    snapshot, found = view.snapshot, list[Action]()
+    wanted = spreading(snapshot, view.policy, eligible=eligible, still=tried)
+    for vm_id, source, target in wanted.moves if wanted.overlap else wanted.moves[:1]:
         vm = snapshot.vm(vm_id)
-        if vm is None or vm_id in tried or vm.host != source or blockers.of_vm(vm):
+        if vm is None or vm.host != source or blockers.of_vm(vm):
             continue
         if blockers.of_move(snapshot, vm, target):
             continue

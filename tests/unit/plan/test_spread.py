@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from statistics import pstdev
+
 import pytest
 from small_clusters import apart, changed_host, cluster, host, host_id, vm, vm_id
 
 from standfast.model.cluster import Snapshot
+from standfast.model.ids import HostId, VmId
 from standfast.model.moves import Flight
 from standfast.model.policy import Policy
 from standfast.plan.board import Board
-from standfast.plan.rebalance import Step, deviation_points, spread
+from standfast.plan.spread import spreading
 
 HOSTS = [host(number) for number in range(1, 5)]
 ALL = frozenset(one.id for one in HOSTS)
+
+Step = tuple[VmId, HostId, HostId]
+
+
+def spread(there: Snapshot | Board, policy: Policy, *, eligible: frozenset[HostId]) -> tuple[Step, ...]:
+    return spreading(there, policy, eligible=eligible).moves
+
+
+def deviation_points(there: Snapshot | Board, hosts: list[HostId]) -> float:
+    """Told apart from the code under test, from the hosts' memory alone."""
+    board = Board.of(there)
+    return pstdev(100 * board.settled_fraction(one) for one in hosts)
 
 
 def after(snapshot: Snapshot, steps: tuple[Step, ...]) -> Board:
@@ -110,3 +125,25 @@ def test_what_was_spread_needs_no_more_spreading() -> None:
 def test_without_a_reserve_nothing_is_moved() -> None:
     there = cluster(HOSTS[:2], [vm("a", 1, 1500), vm("b", 1, 1500), vm("c", 2, 1500)])
     assert spread(there, Policy(), eligible=ALL) == ()
+
+
+def test_a_vm_that_shall_stay_is_not_moved() -> None:
+    there = cluster(HOSTS, [vm(f"v{number}", 1 + number % 3) for number in range(9)])
+    ((moved, _, _),) = spread(there, Policy(), eligible=ALL)
+    others = spreading(there, Policy(), eligible=ALL, still={moved}).moves
+    assert [step[0] == moved for step in others] == [False]
+
+
+def test_a_budget_of_moves_is_kept_and_spent_on_the_best_ones() -> None:
+    there = cluster(HOSTS, [vm(f"v{number}", 1, 300) for number in range(8)])
+    free = spreading(there, Policy(), eligible=ALL)
+    bounded = spreading(there, Policy(), eligible=ALL, most_moves=2)
+    assert bounded.moves == free.moves[:2]
+    assert free.points_before == bounded.points_before > bounded.points_after > free.points_after
+
+
+def test_what_is_told_of_the_deviation_is_what_the_moves_make_of_it() -> None:
+    there = cluster(HOSTS, [vm(f"v{number}", 1, 300) for number in range(8)])
+    told, hosts = spreading(there, Policy(), eligible=ALL), [one.id for one in HOSTS]
+    assert told.points_before == pytest.approx(deviation_points(there, hosts))
+    assert told.points_after == pytest.approx(deviation_points(after(there, told.moves), hosts))
