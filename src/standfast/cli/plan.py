@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from standfast.model.ids import HostId
     from standfast.model.plan import HostStep, Plan, PlannedMove, Wave
     from standfast.model.policy import Policy
+    from standfast.plan.levers import Lever
 
 CHANGES = 10
 REFUSED = 5
@@ -70,11 +71,14 @@ def plan(
     Exit codes: 0; with --detailed-exitcode 10 if there is something to do; 5 if something is refused, so
     that the plan can't be applied.
     """
+    from functools import partial
+
     from standfast.cli import unmovable
     from standfast.cli.looking import host_ids, split
     from standfast.cli.times import parse_time
     from standfast.codec import to_plain, write_file
     from standfast.files import check_writable
+    from standfast.plan.levers import EFFORT, levers
     from standfast.plan.make import make_plan
 
     for option, names in (("--hosts", hosts), ("--order", order), ("--exclude", exclude)):
@@ -86,9 +90,8 @@ def plan(
     said = unmovable.said(rules, given, snapshot, by=session.actor())
     only = host_ids(snapshot, split(hosts)) if hosts is not None else None
     excluded = host_ids(snapshot, split(exclude))
-    made = make_plan(
-        snapshot,
-        policy,
+    made_of = partial(
+        make_plan,
         now=snapshot.taken_at,
         only=only,
         exclude=excluded,
@@ -97,11 +100,13 @@ def plan(
         finish_by=parse_time(finish_by, snapshot.taken_at, option="--finish-by") if finish_by else None,
         half_patched=half_patched,
     )
+    made = made_of(snapshot, policy)
+    shorter = levers(snapshot, made, partial(made_of, effort=EFFORT))
     digest = write_file(out, "plan", made)
     if session.json:
-        show_json({"file": str(out), "digest": digest, "plan": to_plain(made)})
+        show_json({"file": str(out), "digest": digest, "plan": to_plain(made), **_how_good(made, shorter)})
     else:
-        show(as_text(made, snapshot))
+        show(as_text(made, snapshot, shorter))
         for sentence in unmovable.not_needed(made, said, snapshot):
             say(sentence)
         say(_next(made, out, digest))
@@ -179,8 +184,24 @@ def _next(made: Plan, out: Path, digest: str) -> str:
     return f"{wrote} Carry it out: standfast apply {shlex.quote(word)}"
 
 
-def as_text(made: Plan, snapshot: Snapshot) -> str:
-    """The plan for a reader."""
+def _how_good(made: Plan, shorter: Sequence[Lever]) -> dict[str, object]:
+    """`{"bounds": …, "shorter": […]}` beside the plan: seconds, and shares of the least possible time."""
+    from standfast.codec import to_plain
+    from standfast.report.plan_words import gap_fraction, moves_sentence, time_sentence
+
+    bounds = {
+        "moves_at_least": made.bounds.moves_at_least,
+        "moves": made.bounds.moves,
+        "seconds_at_least": made.bounds.seconds_at_least,
+        "seconds": made.bounds.seconds,
+        "gap_fraction": gap_fraction(made),
+        "sentences": [each for each in (moves_sentence(made), time_sentence(made)) if each],
+    }
+    return {"bounds": bounds, "shorter": [to_plain(lever) for lever in shorter]}
+
+
+def as_text(made: Plan, snapshot: Snapshot, shorter: Sequence[Lever] = ()) -> str:
+    """The plan for a reader; `shorter` is what would shorten it, the best first."""
     from standfast.report.plain import cell
 
     lines = [
@@ -198,6 +219,7 @@ def as_text(made: Plan, snapshot: Snapshot) -> str:
     lines += [f"REFUSED: {reason}" for reason in made.refusals]
     lines += [f"Warning: {reason}" for reason in made.warnings]
     lines += _figures(made) if made.waves else []
+    lines += [f"What would shorten it most: {shorter[0].sentence}"] if shorter else []
     return "\n".join(cell(line) for line in lines)
 
 
@@ -240,10 +262,13 @@ def move_line(move: PlannedMove, snapshot: Snapshot) -> str:
 
 def _figures(made: Plan) -> list[str]:
     from standfast.model.units import span
+    from standfast.report.plan_words import moves_sentence, time_sentence
 
-    bounds, seconds, p95 = made.bounds, made.predicted_seconds, made.predicted_p95_seconds
-    return [
-        f"{plural(bounds.moves, 'move')}; no plan for these hosts needs fewer than {bounds.moves_at_least}. "
-        f"At most {bounds.peak_memory_fraction:.0%} of a host's memory is held at any time.",
+    seconds, p95 = made.predicted_seconds, made.predicted_p95_seconds
+    told = [
+        f"{moves_sentence(made)} "
+        f"At most {made.bounds.peak_memory_fraction:.0%} of a host's memory is held at any time.",
         f"Predicted: {span(seconds)}, 95 times in 100 below {span(p95)}.",
+        time_sentence(made),
     ]
+    return [line for line in told if line]

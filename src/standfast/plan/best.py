@@ -38,6 +38,8 @@ class Task:
     """Turns as planned before: what they say of updates is kept."""
     begun: int = 0
     """So many waves went before."""
+    effort: float = 1.0
+    """Share of the usual tries."""
 
 
 def best_run(board: Board, policy: Policy, task: Task) -> tuple[Assembled, list[Reason]]:
@@ -52,7 +54,7 @@ def best_run(board: Board, policy: Policy, task: Task) -> tuple[Assembled, list[
     builder = Builder(grid, Spare(grid), policy, flags, begun=task.begun)
     order = grid.numbers(task.hosts)
     search = Search(grid, builder, lengths, sorted(patched.union(order)))
-    found = search.best(order, task.fixed)
+    found = search.best(order, task.fixed, task.effort)
     refusals: list[Reason] = []
     if found.draft.stuck:
         found, refusals = _second_look(search, found, task)

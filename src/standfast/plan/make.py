@@ -38,12 +38,13 @@ def make_plan(
     said: Mapping[VmId, Said] = MappingProxyType({}),
     finish_by: float | None = None,
     half_patched: bool = False,
+    effort: float = 1.0,
 ) -> Plan:
     """Plan a run over `snapshot` in waves; `now` is Unix time in seconds and only recorded.
 
     `first` are hosts whose turn comes before that of all others, in this order. `said` is what was said
     beforehand about VMs that can't be moved. No host will start that may end later than `finish_by` (Unix
-    seconds). `half_patched` accepts moves to an older hypervisor.
+    seconds). `half_patched` accepts moves to an older hypervisor. `effort` is the share of the usual tries.
 
     Every move is placed with all hosts of its wave counted out, so each rule holds in every intermediate
     state. Hosts that can't be done are refused with a reason; the plan is complete for the others and may not
@@ -68,7 +69,11 @@ def make_plan(
     board.stays = frozenset(stop.vm for found in stops.values() for stop in found)
     ready = sorted_out.ready
     task = Task(
-        in_order(board, ready, first), sorted_out.compliant, stops, fixed=len(set(first) & set(ready))
+        in_order(board, ready, first),
+        sorted_out.compliant,
+        stops,
+        fixed=len(set(first) & set(ready)),
+        effort=effort,
     )
     made, refusals = best_run(board, policy, task)
     done = frozenset(step.host for wave in made.waves for step in wave.hosts)

@@ -121,12 +121,12 @@ class Search:
         stuck = set(draft.stuck)
         return [host for host in self.spreading if host not in stuck]
 
-    def best(self, order: Sequence[int], fixed: int) -> Candidate:
-        """The best candidate found; the first one tried where none is better."""
+    def best(self, order: Sequence[int], fixed: int, share: float = 1.0) -> Candidate:
+        """The best candidate found with that share of the usual tries; the first one where none is better."""
         best, best_order = self.candidate(order), list(order)
         best_kind: tuple[int | None, Taste] = (None, Taste.LATE)
         effort = max(1, best.draft.moves + len(best.last) + len(order))
-        tries = min(MOST_TRIES, MOVES_PER_PLAN // effort)
+        tries = int(share * min(MOST_TRIES, MOVES_PER_PLAN // effort))
         for other, widest, taste in self._starts(order, fixed):
             if tries <= 0:
                 return best
