@@ -123,4 +123,4 @@ def test_the_command_line_shows_a_lab_and_its_config(lab: Lab) -> None:
     assert "There is no lab" in absent.output
     unclear = CliRunner().invoke(command, ["speed", "--name", lab.name])
     assert unclear.exit_code == 2
-    assert CliRunner().invoke(command, ["speed", "--name", lab.name, "--migration", "fast"]).exit_code == 1
+    assert CliRunner().invoke(command, ["speed", "--name", lab.name, "--migration", "fast"]).exit_code == 2
