@@ -98,6 +98,15 @@ MUTANTS = (
         (LEASE,),
     ),
     Mutant(
+        "a call is made before its rows are written",
+        "run/loop.py",
+        "                if action.changes or action.events:\n",
+        "                if action.call is not None:\n"
+        "                    self._caller.make(action.call)\n"
+        "                if action.changes or action.events:\n",
+        ("tests/unit/run/test_leave_to_act.py",),
+    ),
+    Mutant(
         "the cordon goes up without a word in the journal",
         "run/cordons.py",
         '            TakeJournal(row.host, "cordon", row.name, {"cordoned": False}),\n',

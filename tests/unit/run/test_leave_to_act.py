@@ -52,20 +52,21 @@ def test_a_lease_that_ran_out_before_it_was_renewed_is_no_leave_to_act(tmp_path:
         store.close()
 
 
-def borrowed(the_drive: Drive) -> set[HostId]:
+def cordoned(the_drive: Drive) -> set[HostId]:
     """Hosts that are cordoned by the run, as they say themselves."""
     hosts = the_drive.snapshot().hosts
     return {host.id for host in hosts if host.cordoned and host.cordoned_by == RUN}
 
 
-def test_nothing_is_borrowed_at_any_commit_that_the_journal_does_not_know(drives: DriveMaker) -> None:
+def test_no_cordon_is_up_at_any_commit_that_the_journal_does_not_know(drives: DriveMaker) -> None:
     the_drive = drives(SimSpec(hosts=3, vms=4))
     seen: set[HostId] = set()
 
     def look(_where: str) -> None:
-        open_ = {entry.host for entry in the_drive.run.journal if entry.given_back_at is None}
-        assert borrowed(the_drive) <= open_
-        seen.update(borrowed(the_drive))
+        journal = the_drive.run.journal
+        known = {each.host for each in journal if each.kind == "cordon" and each.given_back_at is None}
+        assert cordoned(the_drive) <= known
+        seen.update(cordoned(the_drive))
 
     the_drive.hook = look
     the_drive.begin()
