@@ -13,7 +13,8 @@ from bench.generated import SIZES_GIB, WEIGHTS, groups_of, host, snapshot, vm
 from bench.walking import return_home
 from standfast.model.cluster import Host, Snapshot, Vm
 from standfast.model.policy import Policy
-from standfast.plan.checker import Limits, stages_of, walk
+from standfast.plan.checker import stages_of, walk
+from standfast.plan.checker_words import Limits
 from standfast.plan.make import make_plan
 
 CLUSTERS, SEED = 200, 2026

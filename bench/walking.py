@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from standfast.model.cluster import Snapshot
 from standfast.model.ids import HostId, VmId
 from standfast.model.policy import Policy
-from standfast.plan.checker import Hop, Stage
+from standfast.plan.checker_words import Hop, Stage
 from standfast.predict import spans
 from standfast.predict.precopy import predict_move
 

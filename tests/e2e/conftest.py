@@ -6,21 +6,14 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from e2e_program import lab_of
 
 from standfast.lab.cluster import Lab
-from standfast.lab.errors import LabError
 from standfast.lab.spec import LabSpec, default_hosts, default_vms
-from standfast.lab.system import check_machine
 
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
-    try:
-        check_machine()
-    except LabError as error:
-        pytest.skip(f"this machine can't hold a lab: {error}")
     name = f"e{os.getpid()}"
-    try:
-        yield Lab.up(LabSpec(name=name, hosts=default_hosts(3), vms=default_vms(6)))
-    finally:
-        Lab.remove(name)
+    with lab_of(LabSpec(name=name, hosts=default_hosts(3), vms=default_vms(6))) as up:
+        yield up

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
-from e2e_program import Program
+from e2e_program import Program, lab_of
 
 from alertmanager_kit import NoAlertmanagerError, RunningAlertmanager, running
 from standfast.lab.cluster import Lab
@@ -42,10 +42,8 @@ WORKED_ON = {Phase.DRAINING, Phase.EMPTY, Phase.PATCHING, Phase.REBOOTING, Phase
 @pytest.fixture(scope="module")
 def own_lab() -> Iterator[Lab]:
     name = f"s{os.getpid()}"
-    try:
-        yield Lab.up(LabSpec(name=name, hosts=default_hosts(3), vms=default_vms(4)))
-    finally:
-        Lab.remove(name)
+    with lab_of(LabSpec(name=name, hosts=default_hosts(3), vms=default_vms(4))) as up:
+        yield up
 
 
 @pytest.fixture(scope="module")

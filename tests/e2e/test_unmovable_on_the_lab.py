@@ -13,12 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e_program import Program
+from e2e_program import Program, lab_of
 
 from standfast.lab.cluster import Lab
-from standfast.lab.errors import LabError
 from standfast.lab.spec import LabSpec, VmSpec, default_hosts
-from standfast.lab.system import check_machine
 from standfast.model.run import Phase, Run, RunState
 from standfast.store import Store
 
@@ -31,17 +29,11 @@ LIMIT_SECONDS = 240.0
 
 @pytest.fixture(scope="module")
 def local_lab() -> Iterator[Lab]:
-    try:
-        check_machine()
-    except LabError as error:
-        pytest.skip(f"this machine can't hold a lab: {error}")
     name = f"u{os.getpid()}"
     vms = [VmSpec(each, 180, 40, 200, local_disk=True) for each in LOCAL]
     vms += [VmSpec(f"vm{number}", 160, 40, 200) for number in range(1, 4)]
-    try:
-        yield Lab.up(LabSpec(name=name, hosts=default_hosts(3), vms=tuple(vms)))
-    finally:
-        Lab.remove(name)
+    with lab_of(LabSpec(name=name, hosts=default_hosts(3), vms=tuple(vms))) as up:
+        yield up
 
 
 @pytest.fixture

@@ -10,12 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e_program import Program
+from e2e_program import Program, lab_of
 
 from standfast.lab.cluster import Lab
-from standfast.lab.errors import LabError
 from standfast.lab.spec import LabSpec, default_hosts, default_vms
-from standfast.lab.system import check_machine
 from standfast.model.run import ENDED_PHASES, Phase, Run, RunState
 from standfast.store import Store
 
@@ -31,15 +29,9 @@ QUICK = (
 
 @pytest.fixture(scope="module")
 def five() -> Iterator[Lab]:
-    try:
-        check_machine()
-    except LabError as error:
-        pytest.skip(f"this machine can't hold a lab: {error}")
     name = f"w{os.getpid()}"
-    try:
-        yield Lab.up(LabSpec(name=name, hosts=default_hosts(5), vms=default_vms(7)))
-    finally:
-        Lab.remove(name)
+    with lab_of(LabSpec(name=name, hosts=default_hosts(5), vms=default_vms(7))) as up:
+        yield up
 
 
 @pytest.fixture

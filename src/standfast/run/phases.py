@@ -62,13 +62,9 @@ def _prepare(view: View, row: HostRow) -> tuple[Action, ...] | None:
         mend = "Run `dpkg --configure -a` on it, then resume."
         words = f"{row.name}: an earlier package operation was interrupted: {row.scan_before.interrupted}."
         return hold(view, row, Code.HOST_PACKAGES_BROKEN, words, mend)
-    if compliant(row.scan_before, view.policy) and not _must_reboot(view, row):
+    if compliant(row.scan_before, view.policy) and not view.policy.always_reboot:
         return cordons.give_back(view, row, Phase.DONE, "nothing pending and no reboot needed: left alone")
     return None
-
-
-def _must_reboot(view: View, row: HostRow) -> bool:
-    return view.policy.always_reboot
 
 
 def empty(view: View, row: HostRow) -> tuple[Action, ...]:
@@ -127,7 +123,7 @@ def patching(view: View, row: HostRow) -> tuple[Action, ...]:
         )
     if not view.may_go_on:
         return ()
-    if scan.reboot_signs or _must_reboot(view, row):
+    if scan.reboot_signs or view.policy.always_reboot:
         signs = ", ".join(scan.reboot_signs) or "policy"
         before = {"boot_id_before": facts.boot_id, "kernel_before": facts.kernel}
         return (enter(view, row, Phase.REBOOTING, f"rebooting ({signs})", **before),)
