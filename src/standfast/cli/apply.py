@@ -49,13 +49,19 @@ def apply(
         wanted = consented(wanted, split(consent), by=session.actor(), at=session.now())
     now = refuse_stale(session, wanted)
     if not wanted.steps and not wanted.rebalance:
-        say("There is nothing to do: no host has updates pending or needs a reboot.")
+        say(f"There is nothing to do: {_why_nothing(wanted)}.")
         if session.json:
             show_json({"run": None, "state": "nothing_to_do"})
         return 0
     if finish_by is not None:
         wanted = replace(wanted, finish_by=parse_time(finish_by, now, option="--finish-by"))
     return begin(session, wanted, _question(wanted), yes=yes, detach=detach, now=now)
+
+
+def _why_nothing(plan: Plan) -> str:
+    if plan.balance is not None:
+        return "its hosts are used as evenly as was asked for, or nothing helps"
+    return "no host has updates pending or needs a reboot"
 
 
 def begin(session: Session, plan: Plan, question: str, *, yes: bool, detach: bool, now: float) -> int:
@@ -112,16 +118,20 @@ def _ask(question: str) -> None:
 
 
 def _question(plan: Plan) -> str:
+    from standfast.model.plan import PlanKind
+
     hosts, moves = plural(len(plan.steps), "host"), plural(len(plan.moves), "move")
     from standfast.cli.unmovable import question
 
+    if plan.kind is PlanKind.BALANCE:
+        return f"Balance the hosts of cluster {plan.cluster} with {moves}?"
     return f"Patch {hosts} of cluster {plan.cluster} with {moves}{question(plan)}?"
 
 
 def refuse_stale(session: Session, plan: Plan) -> float:
     """Look at the cluster again; returns its own time. Raises RefusedError, DriftError, UsageError."""
     from standfast.cli.looking import look
-    from standfast.model.plan import SCHEMA_VERSION
+    from standfast.model.plan import SCHEMA_VERSION, PlanKind
     from standfast.plan.drift import compare
 
     if plan.schema_version != SCHEMA_VERSION:
@@ -131,20 +141,23 @@ def refuse_stale(session: Session, plan: Plan) -> float:
             why=f"it has schema version {plan.schema_version}, not {SCHEMA_VERSION}",
             do="Plan again: standfast plan.",
         )
-    refuse_refused(
-        plan, "Mend that, or leave the host out (`standfast plan --exclude HOST`), and plan again."
-    )
+    again, mend = "Plan again: standfast plan.", "Mend that, or leave the host out"
+    mend = f"{mend} (`standfast plan --exclude HOST`), and plan again."
+    if plan.kind is PlanKind.BALANCE:
+        again, mend = "Balance again: standfast balance --out PLAN.", "Mend that, and balance again."
+    refuse_refused(plan, mend)
     cluster = session.cluster(plan.cluster)
     refuse_second(session, plan.cluster)
     say(f"Looking whether cluster {cluster.name} is still as planned …")
-    snapshot = look(session.outside(cluster), cluster, scan=True, refresh=False)
+    scan = plan.kind is not PlanKind.BALANCE  # what is pending on hosts is nothing to such a plan
+    snapshot = look(session.outside(cluster), cluster, scan=scan, refresh=False)
     changed = compare(plan.basis, snapshot)
     if changed:
         raise DriftError(
             "plan_drift",
             f"cluster {plan.cluster} is no longer as planned",
             why=_some(changed),
-            do="Plan again: standfast plan.",
+            do=again,
         )
     return snapshot.taken_at
 

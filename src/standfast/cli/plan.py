@@ -86,7 +86,7 @@ def plan(
             raise UsageError("no_hosts", f"{option} names no host", do="Name some, or leave it out.")
     given = unmovable.options(words)
     check_writable(out, "plan file", option="--out")
-    snapshot, policy, rules = _look(session, cluster, from_file, measure_seconds)
+    snapshot, policy, rules = look_or_read(session, cluster, from_file, measure_seconds)
     said = unmovable.said(rules, given, snapshot, by=session.actor())
     only = host_ids(snapshot, split(hosts)) if hosts is not None else None
     excluded = host_ids(snapshot, split(exclude))
@@ -132,8 +132,13 @@ def _first(
     return tuple(ids.values())
 
 
-def _look(
-    session: Session, cluster: str | None, from_file: Path | None, measure_seconds: int | None
+def look_or_read(
+    session: Session,
+    cluster: str | None,
+    from_file: Path | None,
+    measure_seconds: int | None = None,
+    *,
+    scan: bool = True,
 ) -> tuple[Snapshot, Policy, RulesConfig | None]:
     """A cluster or a file of one, and the policy and the rules to plan with."""
     from dataclasses import replace
@@ -166,7 +171,7 @@ def _look(
     say(f"Looking at cluster {chosen.name} …")
     outside = session.outside(chosen)
     measure(outside, chosen, measure_seconds)
-    snapshot = look(outside, chosen, scan=True, refresh=True)
+    snapshot = look(outside, chosen, scan=scan, refresh=scan)
     for error in warnings(chosen, snapshot):
         say(f"Warning: {error}")
     return replace(snapshot, learnt=learnt_of(session, chosen.name)), chosen.policy, chosen.rules

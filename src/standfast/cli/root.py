@@ -24,6 +24,7 @@ VERBS = {
     "plan": ("standfast.cli.plan:plan", "Plan a run: order, moves, times, and what is refused and why."),
     "apply": ("standfast.cli.apply:apply", "Carry a plan out, and watch."),
     "run": ("standfast.cli.run:run", "List, watch, steer and report runs."),
+    "balance": ("standfast.cli.balance:balance", "Say which moves would make hosts evenly used."),
     "evacuate": ("standfast.cli.evacuate:evacuate", "Empty one host as fast as its links allow."),
     "host": ("standfast.cli.steer:host", "Give single hosts back."),
     "serve": ("standfast.cli.serve:serve", "Be the one process that acts."),

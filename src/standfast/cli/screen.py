@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from standfast.model.run import ENDED_PHASES, EventRow, HostRow, Phase, Run, RunState
+from standfast.model.run import ENDED_PHASES, EventRow, HostRow, MoveState, Phase, Run, RunState
 from standfast.model.units import size, span
 from standfast.report.plain import cell
 
@@ -78,6 +78,9 @@ def header(seen: Seen) -> list[str]:
 
 
 def _progress(run: Run) -> str:
+    if run.plan.balance is not None:
+        made = sum(move.state is MoveState.DONE for move in run.moves)
+        return f"{made} of {len(run.plan.rebalance)} moves made"
     ended = [row for row in run.hosts if row.phase in ENDED_PHASES]
     current = [row for row in run.hosts if row.phase not in ENDED_PHASES and row.phase != Phase.PLANNED]
     done = f"{sum(row.phase == Phase.DONE for row in ended)} of {len(run.hosts)} hosts done"

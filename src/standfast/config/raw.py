@@ -103,6 +103,7 @@ class RawRules(Strict):
 
 
 _AT_LEAST_ONE = {"move_attempts", "moves_at_once", "call_attempts", "move_timeout_factor", "wave_hosts_max"}
+_AT_MOST = {"balance_aggressiveness": 5}
 
 POLICY_WORDS = {
     "tick_seconds": "how often the cluster is looked at",
@@ -134,6 +135,9 @@ POLICY_WORDS = {
     "clock_skew_seconds": "a host whose clock is off by more than this is not healthy",
     "rebalance_threshold_points": "VMs are spread at the end if memory use differs more (standard deviation, "
     "percent points)",
+    "balance_aggressiveness": "how even `standfast balance` wants hosts to be: 1 (only the worst) to 5; 3 is "
+    "`rebalance_threshold_points`, each step less doubles it",
+    "balance_moves_max": "moves of one `standfast balance` at most; 0: as many as it takes",
     "security_only": "only security updates, and what they need, are installed; only they make a host due",
     "always_reboot": "reboot also a host whose updates do not ask for it",
     "accepted_findings": "codes of `standfast doctor` that are taken as they are: no host is held for them",
@@ -148,7 +152,8 @@ def _field(name: str, kind: object, default: Any) -> Any:
         return Field(default=default, description=words)
     if name == "tick_seconds":
         return Field(default=default, gt=0, description=words)
-    return Field(default=default, ge=1 if name in _AT_LEAST_ONE else 0, description=words)
+    least = 1 if name in _AT_LEAST_ONE or name in _AT_MOST else 0
+    return Field(default=default, ge=least, le=_AT_MOST.get(name), description=words)
 
 
 def _policy_model() -> type[Strict]:

@@ -20,6 +20,7 @@ class PlanKind(StrEnum):
 
     PATCH = "patch"
     EVACUATE = "evacuate"  # one host emptied as fast as it goes, and left cordoned
+    BALANCE = "balance"  # VMs moved so that hosts are used evenly; no host is touched otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,37 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
+class Load:
+    """Share of a host's memory that VMs hold, 1.0 for all of it, before and after the moves of a plan."""
+
+    host: HostId
+    name: str
+    before: float
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """How evenly hosts are used before and after a plan's moves, and what was aimed at.
+
+    Points are the population standard deviation of memory use over `loads`, in percent points.
+    """
+
+    points_before: float
+    points_after: float
+    goal_points: float
+    loads: tuple[Load, ...]
+    wire_bytes: int = 0
+    """What the moves send over the network, as predicted."""
+    memory_bytes: int = 0
+    """Memory of the VMs that are moved."""
+    memory_bytes_at_least: int = 0
+    """No plan comes to `points_after` with less memory moved; 0: not known (hosts of several sizes)."""
+    why_no_more: str = ""
+    """What keeps it from the goal, as a sentence; empty where the goal is reached."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The whole run before it happens. `refusals` non-empty means that it may not be applied."""
 
@@ -157,6 +189,8 @@ class Plan:
     """What former moves taught; the run predicts with it as the plan did."""
     spends_reserve: bool = False
     """An evacuation that may leave no room for the loss of another host: told to by its operator."""
+    balance: Balance | None = None
+    """Of a plan that evens hosts out: how uneven they are before and after it."""
 
     @property
     def steps(self) -> tuple[HostStep, ...]:

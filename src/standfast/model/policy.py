@@ -52,6 +52,10 @@ class Policy:
     clock_skew_seconds: float = 5.0
     rebalance_threshold_points: float = 5.0
     """Spread VMs at the end when the standard deviation of memory use is above this, in percent points."""
+    balance_aggressiveness: int = 3
+    """How even `balance` wants hosts to be, from 1 (only the worst) to 5; 3 is the threshold above."""
+    balance_moves_max: int = 0
+    """Moves of one `balance` at most; 0: as many as it takes."""
     security_only: bool = False
     always_reboot: bool = False
     """Reboot also a host whose updates do not ask for it."""

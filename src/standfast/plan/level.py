@@ -31,6 +31,11 @@ class Leveller:
 
     def __init__(self, grid: Grid, spare: Spare, hosts: Sequence[int], still: Flags) -> None:
         self.grid, self.spare = grid, spare
+        self.dear: Points = np.ones(len(grid.vm_ids))
+        """Bytes that each VM's move sends over the network, as a multiple of its memory."""
+        self.worth_points = 0.0
+        """Two hosts whose use differs by less, halfway through a move of a VM that is sent once, are left as
+        they are; of one that is sent twice, by less than twice that."""
         self.hosts: Ints = np.array(sorted(hosts), dtype=np.int64)
         self.still = still.copy()
         """VMs that may not be moved; whatever was moved once stays."""
@@ -43,20 +48,41 @@ class Leveller:
 
     def points(self) -> float:
         """Population standard deviation of memory use over the hosts, in percent points."""
-        return float(self._loads()[self.hosts].std()) if len(self.hosts) else 0.0
+        return float(self.loads()[self.hosts].std()) if len(self.hosts) else 0.0
 
-    def _loads(self) -> Points:
+    def loads(self) -> Points:
+        """Each host's memory use in percent, with all moves under way arrived."""
         return 100.0 * (self.grid.held - self.grid.parting) / np.maximum(1, self.grid.capacity)
 
-    def run(self, threshold_points: float, *, most_moves: int | None = None) -> tuple[Hop, ...]:
-        """Until the deviation is at most that, no host stands empty that could have a VM, or nothing
-        helps."""
+    def run(
+        self, threshold_points: float, *, most_moves: int | None = None, fill: bool = True
+    ) -> tuple[Hop, ...]:
+        """Until the deviation is at most that, no host stands empty that could have a VM (with `fill`), or
+        nothing helps."""
         while most_moves is None or len(self.hops) < most_moves:
             if not (
-                self._fill_empty() or (self.points() > threshold_points and self._step(threshold_points))
+                (fill and self._fill_empty())
+                or (self.points() > threshold_points and self._step(threshold_points))
             ):
                 break
         return tuple(self.hops)
+
+    def relieve(self) -> bool:
+        """One VM off the host that is furthest above its memory ceiling: the smallest that is enough, else
+        the largest, to the emptiest host that may take it. False where there is none, or no way."""
+        grid = self.grid
+        over = grid.held - grid.parting - grid.ceiling
+        for host in sorted(self.hosts.tolist(), key=lambda host: -int(over[host])):
+            if over[host] <= 0:
+                return False
+            vms = [vm for vm in grid.residents[host] if not self.still[vm]]
+            vms.sort(key=lambda vm: (grid.memory[vm] < over[host], abs(grid.memory[vm] - over[host]), vm))
+            loads = self.loads()
+            for vm in vms:
+                for target in sorted(self.hosts.tolist(), key=lambda other: (loads[other], other)):
+                    if self._may(vm, target):
+                        return self._make(vm, target)
+        return False
 
     def _fill_empty(self) -> bool:
         """One VM for a host that has none, from the fullest host that keeps another, if that evens things
@@ -92,7 +118,7 @@ class Leveller:
     ) -> Iterator[tuple[int, int]]:
         """(VM, target), the best first: those that carry no host past its level before the others."""
         grid = self.grid
-        loads = self._loads()
+        loads = self.loads()
         order = self.hosts[np.argsort(loads[self.hosts], kind="stable")]
         targets = order[:near] if only is None else np.array([only], dtype=np.int64)
         sources = order[::-1][:near]
@@ -113,14 +139,17 @@ class Leveller:
         shift = (more - less[:, None]) / count
         gain = (before_s - mean) ** 2 + (before_t - mean) ** 2 - (after_s - mean) ** 2 - (after_t - mean) ** 2
         gain += count * shift**2
+        dear = self.dear[vm_array][:, None]
         useful = (gain > 2 * least + 1e-9) & (before_s > before_t)
+        if self.worth_points > 0:
+            useful &= gain >= self.worth_points * dear * (less[:, None] + more)
         now = float(((loads[self.hosts] - mean) ** 2).sum())
         enough = now - gain <= count * threshold**2
         high, low = self._levels(loads[self.hosts], threshold)
         over = np.maximum(0.0, high - after_s) + np.maximum(0.0, after_t - low)
-        score = gain * np.maximum(0.02, 1.0 - over / (less[:, None] + more))
+        score = gain / dear * np.maximum(0.02, 1.0 - over / (less[:, None] + more))
         # Of moves that all reach the goal, the smallest.
-        score = np.where(enough, 1e9 - memory[:, None] / 2**20, score)
+        score = np.where(enough, 1e9 - dear * memory[:, None] / 2**20, score)
         score = np.where(useful, score, -1.0)
         flat = np.argsort(-score, axis=None, kind="stable")
         wide = len(targets)
@@ -149,7 +178,9 @@ class Leveller:
         if not grid.welcome(vm, self.closed)[target]:
             return False
         grid.held[target] += grid.memory[vm]
+        self.spare.ghosts = {vm: target} if vm in grid.mates else {}
         lacking = self.spare.lacking(grid.out)
+        self.spare.ghosts = {}
         grid.held[target] -= grid.memory[vm]
         return lacking is None
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from standfast.model.cluster import Snapshot
-from standfast.model.errors import RefusedError
 from standfast.model.ids import HostId, VmId
 from standfast.model.plan import SCHEMA_VERSION, Bounds, LeftAlone, Plan, PlannedMove
 from standfast.model.policy import Policy
@@ -21,7 +20,7 @@ from standfast.plan.bounds import moves_at_least, time_bounds
 from standfast.plan.drift import basis
 from standfast.plan.finish import too_late
 from standfast.plan.order import in_order
-from standfast.plan.sane import contradictions
+from standfast.plan.sane import refuse_contradictions
 from standfast.plan.standing import broken_now
 from standfast.plan.triage import Triage, triage
 from standfast.plan.unmovable import Unmovable
@@ -51,16 +50,7 @@ def make_plan(
     be applied while there are refusals. The same snapshot gives the same plan. RefusedError where the
     snapshot or its rules contradict themselves.
     """
-    wrong = contradictions(snapshot)
-    if wrong:
-        more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
-        raise RefusedError(
-            f"snapshot_{wrong[0].code}",
-            f"no plan can be made{more and ', for this'}{more}",
-            where=f"cluster {snapshot.cluster}",
-            why=wrong[0].sentence.rstrip("."),
-            do=wrong[0].mend,
-        )
+    refuse_contradictions(snapshot)
     board = Board.of(snapshot)
     warnings = list(broken_now(board))
     unmovable = Unmovable(board, said)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from standfast.model.cluster import Snapshot, Vm, VmState
+from standfast.model.errors import RefusedError
 from standfast.model.ids import HostId, VmId
 from standfast.model.reasons import Code, Reason
 from standfast.model.units import size
@@ -19,6 +20,20 @@ def contradictions(snapshot: Snapshot) -> tuple[Reason, ...]:
     memory, pins that name no host together, groups whose members can't all be apart.
     """
     return (*_hosts(snapshot), *_vms(snapshot), *_memory(snapshot), *_pins(snapshot), *_groups(snapshot))
+
+
+def refuse_contradictions(snapshot: Snapshot) -> None:
+    """Raises RefusedError with the first contradiction, and how many more there are."""
+    wrong = contradictions(snapshot)
+    if wrong:
+        more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        raise RefusedError(
+            f"snapshot_{wrong[0].code}",
+            f"no plan can be made{more and ', for this'}{more}",
+            where=f"cluster {snapshot.cluster}",
+            why=wrong[0].sentence.rstrip("."),
+            do=wrong[0].mend,
+        )
 
 
 def _hosts(snapshot: Snapshot) -> Iterator[Reason]:

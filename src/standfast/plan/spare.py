@@ -31,7 +31,11 @@ class Spare:
         self.size: Ints = unit * (1 << np.arange(self.levels, dtype=np.int64))
         mates = [len(found) for found in grid.mates.values()]
         names = [len(found) for found in grid.namesakes.values()]
-        self.forbidden = max(mates, default=0) + max(names, default=0)
+        self.mates = max(mates, default=0)
+        self.forbidden = self.mates + max(names, default=0)
+        self.ghosts: dict[int, int] = {}
+        """VMs in flight, with the end at which the grid does not have them: no mate may be placed there
+        either."""
 
     def lacking(self, out: Flags) -> tuple[tuple[int, ...], int] | None:
         """None if, with the hosts of `out` gone, any `reserve_hosts` more may be lost; else (hosts, VM)."""
@@ -57,6 +61,7 @@ class Spare:
         """Hosts whose loss counting does not prove harmless; None if all are, for any `losses` of them."""
         grid = self.grid
         takers = grid.takes & ~out
+        forbidden = self.forbidden + min(self.mates, len(self.ghosts))
         left = np.flatnonzero(stay).tolist()
         if any(grid.leaving(host) for host in np.flatnonzero(out).tolist()) or self.losses == 0:
             return left
@@ -73,14 +78,14 @@ class Spare:
         worst = need + slots
         if self.losses > 1:
             kept = np.sort(worst[stay], axis=0)[-self.losses :].sum(axis=0)
-            spare = slots.sum(axis=0) - self.forbidden * slots.max(axis=0, initial=0) * self.losses
+            spare = slots.sum(axis=0) - forbidden * slots.max(axis=0, initial=0) * self.losses
             proven = bool((kept <= spare).all()) and bool(grid.everywhere.all())
             return None if proven else left
         kinds = self._kinds(hosts)
         fine = np.ones(hosts, dtype=np.bool_)
         for kind in range(len(grid.able)):
             mine = np.where(grid.able[kind][:, None], slots, 0)
-            spare = mine.sum(axis=0) - self.forbidden * mine.max(axis=0, initial=0)
+            spare = mine.sum(axis=0) - forbidden * mine.max(axis=0, initial=0)
             fine &= ~kinds[:, kind] | ((need == 0) | (need + mine <= spare)).all(axis=1)
         found = [host for host in left if not fine[host]]
         return found or None
@@ -125,6 +130,8 @@ class Spare:
                 place = placed.get(mate, int(grid.at[mate]))
                 if mate in placed or not gone[place]:
                     fits[place] = False
+                if mate in self.ghosts:
+                    fits[self.ghosts[mate]] = False
             if not fits.any():
                 return vm
             host = int(np.where(fits, free, full).argmin())

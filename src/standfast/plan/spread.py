@@ -83,7 +83,9 @@ def may_overlap(grid: Grid, spare: Spare, hops: Sequence[Hop]) -> bool:
         grid.held[source] += grid.memory[vm]
     targets = sorted({target for _, _, target in hops})
     kept = bool((grid.held[targets] <= grid.ceiling[targets]).all())
+    spare.ghosts = {vm: source for vm, source, _ in hops if vm in grid.mates}
     kept = kept and not _meet(grid, hops) and spare.lacking(grid.out) is None
+    spare.ghosts = {}
     grid.held = before
     return kept
 

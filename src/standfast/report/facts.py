@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from standfast.model.hostwork import UpdateState
+from standfast.model.plan import PlanKind
 from standfast.model.run import EventRow, HostRow, Run
 from standfast.report.borrowed import borrowed, times_off
 from standfast.report.flights import move_dicts, totals
@@ -41,7 +42,9 @@ def report_dict(run: Run, events: Sequence[EventRow]) -> dict[str, Any]:
         "left_alone": [
             {"name": alone.name, "reason": None if alone.reason is None else str(alone.reason)}
             for alone in run.plan.left_alone
+            if run.plan.kind is not PlanKind.BALANCE  # there nobody expects hosts to be patched
         ],
+        "planned_moves": len(run.plan.moves),
         "moves": moves,
         "totals": totals(moves),
         "off": times_off(run.journal, names, until),

@@ -30,6 +30,8 @@ def count(number: int, word: str, many: str = "") -> str:
 
 def _completed(report: dict[str, Any]) -> str:
     hosts, cluster = report["hosts"], report["cluster"]
+    if report["kind"] == "balance":
+        return f"The hosts of {cluster} are balanced"
     if not hosts:
         return f"The VMs of {cluster} are spread; no host needed anything"
     patched = [host for host in hosts if host["versions"]]
@@ -52,7 +54,7 @@ def _completed(report: dict[str, Any]) -> str:
 
 def _degraded(report: dict[str, Any]) -> str:
     rest = [f"{host['name']} {_ended_as(host)}" for host in report["hosts"] if host["phase"] != "done"]
-    return f"{_done(report)}; {_some(rest)}"
+    return f"{_done(report)}; {_some(rest)}" if rest else _done(report)
 
 
 def _ended_as(host: dict[str, Any]) -> str:
@@ -97,6 +99,9 @@ _TITLES = {
 
 def _done(report: dict[str, Any]) -> str:
     hosts = report["hosts"]
+    if report["kind"] == "balance":
+        moved = report["totals"]["moves"]
+        return f"{moved or 'none'} of {count(report['planned_moves'], 'move')} made"
     done = sum(host["phase"] == "done" for host in hosts)
     are = "is" if done < 2 else "are"
     return f"{done or 'none'} of {count(len(hosts), 'host')} of {report['cluster']} {are} done"

@@ -13,8 +13,10 @@ from __future__ import annotations
 from standfast.model.plan import PlanKind
 from standfast.model.reasons import Code, Reason
 from standfast.model.run import ENDED_PHASES, HostRow, Phase, Run, RunState
+from standfast.model.units import count
 from standfast.run import (
     absent,
+    balancing,
     moving,
     operators,
     owed,
@@ -29,6 +31,9 @@ from standfast.run.actions import Action
 from standfast.run.seen import Seen, View
 from standfast.run.steps import failed_calls
 from standfast.store.changes import NewEvent, PutMove, PutRun
+
+MOST_TOLD = 10
+"""VMs named in one sentence."""
 
 
 def decide(run: Run, seen: Seen, now: float) -> tuple[Action, ...]:
@@ -107,6 +112,8 @@ def _run(view: View) -> tuple[Action, ...]:
         text = f"The run waits for an operator because of {', '.join(row.name for row in held)}."
         event = NewEvent("run_held", text, data={"because": [row.name for row in held]})
         return (Action((PutRun(RunState.HELD, held[0].reason),), (event,)),)
+    if run.plan.kind is PlanKind.BALANCE and run.state is RunState.RUNNING:
+        return balancing.carry_out(view) or (_end(view, run) if idle else ())
     if held or not idle:
         return ()
     if silencing.owed(view):
@@ -120,12 +127,19 @@ def _run(view: View) -> tuple[Action, ...]:
 def _end(view: View, run: Run) -> tuple[Action, ...]:
     """All hosts have ended and nothing is under way: say how it went."""
     not_done: list[HostRow] = [row for row in run.hosts if row.phase != Phase.DONE]
+    unmoved = balancing.not_done(run) if run.plan.kind is PlanKind.BALANCE else ()
     if run.state is RunState.CANCELLING:
         state = RunState.CANCELLED
     else:
-        state = RunState.DEGRADED if not_done else RunState.COMPLETED
+        state = RunState.DEGRADED if not_done or unmoved else RunState.COMPLETED
     done = len(run.hosts) - len(not_done)
     text = f"The run is {state}: {done} of {len(run.hosts)} hosts done."
+    if run.plan.kind is PlanKind.BALANCE:
+        planned = len(run.plan.rebalance)
+        text = f"The run is {state}: {planned - len(unmoved)} of {count(planned, 'move')} done."
+    if unmoved:
+        more = f" and {len(unmoved) - MOST_TOLD} more" if len(unmoved) > MOST_TOLD else ""
+        text += f" Left where they were: {', '.join(unmoved[:MOST_TOLD])}{more}."
     if not_done:
         text += " Not done: " + ", ".join(f"{row.name} ({row.phase})" for row in not_done) + "."
     still = [entry for entry in run.journal if entry.given_back_at is None]

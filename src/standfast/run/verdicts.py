@@ -46,6 +46,8 @@ def _resume(run: Run) -> str:
 def _replan(run: Run) -> str:
     if run.state is RunState.CANCELLING:
         return "the run is being cancelled"
+    if run.plan.kind is PlanKind.BALANCE:
+        return "its moves are those that were approved: cancel it and balance again"
     if run.plan.kind is not PlanKind.PATCH:
         return f"an {run.plan.kind} run has one host and nothing to put in order"
     waiting = any(row.phase == Phase.PLANNED for row in run.hosts)

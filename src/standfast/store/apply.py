@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Table, and_, insert, select, update
 
 from standfast.model.errors import RefusedError
 from standfast.model.ids import RunId
-from standfast.model.plan import Plan
+from standfast.model.plan import Plan, PlanKind
 from standfast.model.run import ENDED_STATES, HostRow, Phase, RunState
 from standfast.model.units import count
 from standfast.model.unmovable import Handling
@@ -165,6 +165,8 @@ def create_run(
         writing.apply(PutHost(HostRow(step.host, step.name, position, Phase.PLANNED, since=now)))
     data = {"plan_digest": plan_digest, "hosts": len(plan.steps), "moves": len(plan.moves)}
     size = f"{count(len(plan.steps), 'host')} and {count(len(plan.moves), 'move')}"
+    if plan.kind is PlanKind.BALANCE:
+        size = f"{count(len(plan.moves), 'move')} to balance hosts"
     text = f"Run of {size} created, approved by {approved_by}."
     created = NewEvent("run_created", text, data=data, actor=approved_by)
     writing.record([created, *consents(plan, approved_by)])
