@@ -137,3 +137,32 @@ def test_nothing_is_moved_about_where_no_host_may_be_lost(uneven: Place) -> None
     assert printed.err.endswith("It can't be applied while something is refused.\n")
     applied = uneven.run("apply", "even.json", "--yes")
     assert (applied.code, applied.err.endswith("Mend that, and balance again.\n")) == (5, True)
+
+
+def test_serve_recommends_in_intervals_and_takes_it_back_when_hosts_are_even(uneven: Place) -> None:
+    from standfast.cli.balance import recommendation_path
+    from standfast.cli.balancewatch import BalanceWatch
+    from standfast.cli.session import Session
+    from standfast.config.load import load
+    from standfast.store import Store
+    from standfast.wiring import outside_for
+
+    uneven.write("standfast.yaml", CONFIG + "    balance: {every_seconds: 10}\n")
+    cluster = load(uneven.path / "standfast.yaml").cluster("play")
+    assert cluster.balance_every_seconds == 10
+    session = Session(state_given=uneven.path / "state", env={})
+    (uneven.path / "state").mkdir()
+    store = Store.open(uneven.path / "state" / "standfast.db")
+    outside = outside_for(cluster, uneven.path / "state", {})
+    watch = BalanceWatch(store, cluster, outside, recommendation_path(session, "play"))
+    made = watch.look()
+    assert made is not None
+    assert len(made.rebalance) == 3
+    shown = uneven.run("balance", "--recommended", "--out", "even.json")
+    assert shown.code == 0, shown.err
+    assert shown.out == uneven.run("balance").out
+    assert uneven.run("apply", "even.json", "--yes").code == 0
+    assert watch.look() is not None
+    assert not watch.file.exists()
+    outside.platform.close()
+    store.close()

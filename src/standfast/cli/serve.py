@@ -69,6 +69,8 @@ def serve(session: Session, until_idle: bool, watch_health: bool) -> None:
         _stop_when_gone(session.store_path, stop, asked_to_stop)
         if watch_health:
             _watch_health(session, stop, clock)
+        if not until_idle:  # the one that `apply` starts ends with its run
+            _recommend_balance(session, stop)
         drive(
             session.store,
             lambda run: _attach(session, run, clock),
@@ -95,6 +97,19 @@ def _watch_health(session: Session, stop: threading.Event, clock: WallClock) -> 
         )
     for cluster in watched:
         HealthWatch(session.store, cluster, session.outside(cluster), clock.wake).start(stop)
+
+
+def _recommend_balance(session: Session, stop: threading.Event) -> None:
+    """One watch for each cluster whose config asks for it."""
+    from standfast.cli.balance import recommendation_path
+    from standfast.cli.balancewatch import BalanceWatch
+
+    if not session.config_path.exists():
+        return
+    for cluster in session.config.clusters.values():
+        if cluster.balance_every_seconds is not None:
+            file = recommendation_path(session, cluster.name)
+            BalanceWatch(session.store, cluster, session.outside(cluster), file).start(stop)
 
 
 def _stop_when_gone(path: Path, stop: threading.Event, ask: Callable[[], None]) -> None:

@@ -132,6 +132,7 @@ def _cluster(document: Document, name: str, raw: RawCluster) -> ClusterConfig:
         policy=_policy(document, here, raw),
         simulated=_simulated(document, here, base, raw),
         commands=CommandsConfig(**raw.commands.model_dump()),
+        balance_every_seconds=raw.balance.every_seconds if raw.balance is not None else None,
         silences=silencers(document, (*here, "silences"), raw.silences, addresses),
         origin=document.where(here),
     )

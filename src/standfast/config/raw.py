@@ -210,6 +210,12 @@ class RawCommands(Strict):
     timeout_seconds: float = Field(default=20.0, gt=0, description="longest time that a command may take")
 
 
+class RawBalance(Strict):
+    """Recommendations of `standfast balance`, made by `serve`. Nothing is moved without `apply`."""
+
+    every_seconds: float = Field(ge=10, description="how often `serve` looks whether moves are worth it")
+
+
 class RawCluster(Strict):
     """One cluster."""
 
@@ -230,6 +236,7 @@ class RawCluster(Strict):
     )
     policy: RawPolicy = Field(default_factory=RawPolicy, description="how careful a run is")
     commands: RawCommands = Field(default_factory=RawCommands, description="your own commands about a host")
+    balance: RawBalance | None = Field(default=None, description="have `serve` recommend moves in intervals")
     simulated: RawSim | None = Field(default=None, description="only with `platform: simulated`")
 
 

@@ -95,6 +95,8 @@ class ClusterConfig:
     simulated: SimConfig | None = None
     silences: tuple[SilencerConfig, ...] = ()
     commands: CommandsConfig = field(default_factory=CommandsConfig)
+    balance_every_seconds: float | None = None
+    """How often `serve` looks whether moves would even hosts out; None: never."""
     origin: str = field(default="", compare=False)
     """`file:line` where it is declared."""
 
