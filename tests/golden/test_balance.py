@@ -166,3 +166,15 @@ def test_serve_recommends_in_intervals_and_takes_it_back_when_hosts_are_even(une
     assert not watch.file.exists()
     outside.platform.close()
     store.close()
+
+
+def test_plans_can_be_written_as_pages(uneven: Place) -> None:
+    printed = uneven.run("balance", "--html", "even.html")
+    assert "Wrote even.html.\n" in printed.err
+    assert "Balance the hosts of play with 3 moves." in (uneven.path / "even.html").read_text("utf-8")
+    planned = uneven.run("plan", "--html", "plan.html")
+    assert "Wrote plan.html.\n" in planned.err
+    page = (uneven.path / "plan.html").read_text("utf-8")
+    assert '<h2 id="timeline-title">' in page or "Refused: this plan" in page
+    nowhere = uneven.run("plan", "--html", "missing/plan.html")
+    assert (nowhere.code, "missing" in nowhere.err) == (2, True)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from standfast.cli.out import plural, say, show, show_json
-from standfast.cli.plan import CHANGES, FILE, REFUSED
+from standfast.cli.plan import CHANGES, FILE, REFUSED, html_option, write_page
 from standfast.cli.session import Session, verb
 from standfast.model.errors import UsageError
 
 if TYPE_CHECKING:
+    from standfast.model.cluster import Snapshot
     from standfast.model.plan import Balance, Plan, PlannedMove
 
 MOST_HOSTS = 20
@@ -36,6 +37,7 @@ MOST_HOSTS = 20
 @click.option("--most-moves", type=click.IntRange(1), metavar="N", help="No more moves than that.")
 @click.option("--snapshot", "from_file", type=FILE, help="Balance this snapshot file, asking no host.")
 @click.option("--recommended", is_flag=True, help="Show what `serve` recommended last, asking no host.")
+@html_option
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 10 where there is something to do.")
 def balance(
     session: Session,
@@ -46,6 +48,7 @@ def balance(
     most_moves: int | None,
     from_file: Path | None,
     recommended: bool,
+    html: Path | None,
     detailed_exitcode: bool,
 ) -> int:
     """Show which VMs to move so that hosts are evenly used, and what that costs. Changes nothing.
@@ -62,7 +65,7 @@ def balance(
             "--aggressiveness and --threshold say the same in two ways",
             do="Leave one of them out.",
         )
-    if recommended and (aggressiveness or threshold is not None or most_moves or from_file):
+    if recommended and (aggressiveness or threshold is not None or most_moves or from_file or html):
         raise UsageError(
             "balance_recommended",
             "--recommended shows what was planned before, so it can't be planned otherwise",
@@ -70,10 +73,14 @@ def balance(
         )
     if out is not None:
         check_writable(out, "plan file", option="--out")
+    if html is not None:
+        check_writable(html, "page", option="--html")
     if recommended:
         made = _recommended(session, cluster)
     else:
-        made = _made(session, cluster, aggressiveness, threshold, most_moves, from_file)
+        made, snapshot = _made(session, cluster, aggressiveness, threshold, most_moves, from_file)
+        if html is not None:
+            write_page(html, made, snapshot)
     digest = write_file(out, "plan", made) if out is not None else None
     if session.json:
         written = {"file": str(out), "digest": digest} if out is not None else {}
@@ -93,13 +100,14 @@ def _made(
     threshold: float | None,
     most_moves: int | None,
     from_file: Path | None,
-) -> Plan:
+) -> tuple[Plan, Snapshot]:
     from standfast.cli.plan import look_or_read
     from standfast.plan.balance import balance_plan, goal_points
 
     snapshot, policy, _ = look_or_read(session, cluster, from_file, scan=False)
     goal = threshold if threshold is not None else goal_points(policy, aggressiveness)
-    return balance_plan(snapshot, policy, now=snapshot.taken_at, goal=goal, most_moves=most_moves)
+    made = balance_plan(snapshot, policy, now=snapshot.taken_at, goal=goal, most_moves=most_moves)
+    return made, snapshot
 
 
 def recommendation_path(session: Session, cluster: str) -> Path:

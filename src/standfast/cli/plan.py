@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 CHANGES = 10
 REFUSED = 5
 FILE = click.Path(path_type=Path, dir_okay=False)
+html_option = click.option(
+    "--html", type=FILE, metavar="FILE", help="Write the plan as a page with pictures, too."
+)
 
 
 @verb(name="plan")
@@ -51,6 +54,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--half-patched", is_flag=True, help="Accept moves from a newer hypervisor to an older one.")
 @click.option("--snapshot", "from_file", type=FILE, help="Plan for this snapshot file, asking no host.")
 @measure_option
+@html_option
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 10 where there is something to do.")
 def plan(
     session: Session,
@@ -64,6 +68,7 @@ def plan(
     half_patched: bool,
     from_file: Path | None,
     measure_seconds: int | None,
+    html: Path | None,
     detailed_exitcode: bool,
 ) -> int:
     """Plan a run: order, moves, times, and what is refused and why. Changes nothing.
@@ -86,6 +91,8 @@ def plan(
             raise UsageError("no_hosts", f"{option} names no host", do="Name some, or leave it out.")
     given = unmovable.options(words)
     check_writable(out, "plan file", option="--out")
+    if html is not None:
+        check_writable(html, "page", option="--html")
     snapshot, policy, rules = look_or_read(session, cluster, from_file, measure_seconds)
     said = unmovable.said(rules, given, snapshot, by=session.actor())
     only = host_ids(snapshot, split(hosts)) if hosts is not None else None
@@ -103,6 +110,8 @@ def plan(
     made = made_of(snapshot, policy)
     shorter = levers(snapshot, made, partial(made_of, effort=EFFORT))
     digest = write_file(out, "plan", made)
+    if html is not None:
+        write_page(html, made, snapshot, tuple(lever.sentence for lever in shorter[:1]))
     if session.json:
         show_json({"file": str(out), "digest": digest, "plan": to_plain(made), **_how_good(made, shorter)})
     else:
@@ -113,6 +122,16 @@ def plan(
     if made.refusals:
         return REFUSED
     return CHANGES if detailed_exitcode and (made.waves or made.rebalance) else 0
+
+
+def write_page(path: Path, made: Plan, snapshot: Snapshot, more: tuple[str, ...] = ()) -> None:
+    """The page with pictures. Raises UsageError where it can't be written."""
+    from standfast.codec import digest
+    from standfast.files import write_whole
+    from standfast.report.html.planpage import plan_html
+
+    write_whole(path, plan_html(made, snapshot, digest(made), more=more), "page")
+    say(f"Wrote {path}.")
 
 
 def _first(

@@ -27,7 +27,7 @@ def report_html(run: Run, events: Sequence[EventRow]) -> str:
     scale = TimeScale(report["created_at"], report["recorded_until"])
     names = host_names(run)
     return (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             report=report,
@@ -43,7 +43,8 @@ def report_html(run: Run, events: Sequence[EventRow]) -> str:
     )
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Where templates are found, with everything that is written into them escaped."""
     environment = Environment(
         loader=PackageLoader("standfast.report.html"),
         autoescape=select_autoescape(default=True),

@@ -40,7 +40,7 @@ class TimeScale:
         seconds = max(self.until - self.began_at, 1.0)
         step = next((step for step in _STEPS if seconds / step <= TICKS), 0.0)
         step = step or math.ceil(seconds / TICKS / _DAY) * _DAY
-        return [_tick(self.x(at), _clock(at, step, seconds)) for at in self._round_times(step)]
+        return [tick(self.x(at), _clock(at, step, seconds)) for at in self._round_times(step)]
 
     def _round_times(self, step: float) -> Iterator[float]:
         offset = datetime.fromtimestamp(self.began_at).astimezone().utcoffset()
@@ -78,7 +78,7 @@ class LengthScale:
         power = 10.0 ** math.floor(math.log10(rough))
         step = next(each * power for each in (1, 2, 5, 10) if each * power >= rough)
         found = [number * step for number in range(int(self.most / step) + 1)]
-        return [_tick(self.x(value), f"{value:g} s" if value else "0") for value in map(_tidy, found)]
+        return [tick(self.x(value), f"{value:g} s" if value else "0") for value in map(_tidy, found)]
 
 
 def _tidy(value: float) -> float:
@@ -89,7 +89,8 @@ def _percent(part: float, whole: float) -> float:
     return round(min(100.0, max(0.0, 100.0 * part / whole)), 3)
 
 
-def _tick(x: float, label: str) -> Tick:
+def tick(x: float, label: str) -> Tick:
+    """A mark at `x` percent, whose label stays inside the picture."""
     anchor = "start" if x < _EDGE_PERCENT else "end" if x > 100 - _EDGE_PERCENT else "middle"
     return Tick(x, label, anchor)
 
