@@ -11,6 +11,7 @@ from standfast.model.policy import Policy
 from standfast.model.reasons import Code, Reason
 from standfast.model.units import span
 from standfast.plan.board import Board
+from standfast.plan.lengths import kind_of
 from standfast.predict.precopy import DOWNTIME_LIMIT_SECONDS, goodput_bytes_per_second, predict_move
 
 
@@ -27,6 +28,7 @@ class Darkness:
     def __init__(self, board: Board, policy: Policy) -> None:
         self._board = board
         self._policy = policy
+        self._known: dict[object, Prediction] = {}
         self._fastest: dict[tuple[frozenset[HostId], int | None], tuple[Host, ...]] = {}
 
     def refusal(self, vm: Vm) -> Reason | None:
@@ -38,8 +40,7 @@ class Darkness:
         if target is None:
             return None
         budget = budget_seconds(vm, self._policy)
-        told = replace(vm, blackout_budget_seconds=budget)
-        predicted = predict_move(told, source, target, learnt=self._board.learnt)
+        predicted = self._predicted(replace(vm, blackout_budget_seconds=budget), source, target)
         if predicted.converges and predicted.blackout_seconds <= budget:
             return None
         words = f"{vm.name} writes memory too fast to be moved within its black-out budget of {span(budget)}."
@@ -47,6 +48,15 @@ class Darkness:
         larger = "Raise blackout_budget_seconds, set" if budget < DOWNTIME_LIMIT_SECONDS else "Set"
         mend = f"{larger} auto_converge, or plan when it is quieter."
         return Reason(Code.VM_BLACKOUT, words, mend, host=vm.host, vm=vm.id)
+
+    def _predicted(self, vm: Vm, source: Host, target: Host) -> Prediction:
+        """Asked once for VMs that are alike and go the same way, where nothing was learnt of either."""
+        if self._board.learnt is not None:
+            return predict_move(vm, source, target, learnt=self._board.learnt)
+        key = (kind_of(vm), source.migration_bits_per_second, target.migration_bits_per_second)
+        if key not in self._known:
+            self._known[key] = predict_move(vm, source, target)
+        return self._known[key]
 
     def warning(self, vm: Vm, predicted: Prediction) -> Reason | None:
         """What is to be said of a move that is planned: it may not keep to its budget, or slows the VM."""

@@ -34,6 +34,11 @@ class Draft:
         return sum(len(wave.hops) for wave in self.waves)
 
 
+FEW_HOSTS = 20
+MOST_KEEPING = 4
+"""A few per cent of a large cluster: more would make waves narrower than the reserve does."""
+
+
 def together(members: int) -> int:
     """How many hosts with members of one anti-affinity group may be out at once: never half of the group."""
     return max(1, (members - 1) // 2)
@@ -48,12 +53,21 @@ class Builder:
         self.begun = begun
         """How many waves of the run went before these."""
         self.begin = grid.state()
+        self.keeping = 0
+        """How many times over gaps for the reserve are kept in the draft at hand; 0: none needed so far."""
         anywhere = grid.able.sum(axis=1) > spare.losses + width(policy, len(grid.host_ids), 2)
         self.movable = int(grid.memory[anywhere[grid.kind]].sum()) if len(grid.memory) else 0
 
     def soaks(self, draft: Draft) -> bool:
         """Whether its first wave is the first of the run and has to stay well before others follow."""
         return self.policy.canary_hosts > 0 and self.begun == 0 and len(draft.waves) > 1
+
+    def widths(self, hosts: int) -> list[int]:
+        """Of the waves that so many hosts need at least."""
+        found: list[int] = []
+        while sum(found) < hosts:
+            found.append(width(self.policy, len(self.grid.host_ids), self.begun + len(found)))
+        return found
 
     def draft(self, order: Sequence[int], *, widest: int | None = None, taste: Taste = Taste.LATE) -> Draft:
         """Waves in about that order, none wider than `widest`; the grid is left as it is after them all.
@@ -63,6 +77,7 @@ class Builder:
         """
         grid = self.grid
         grid.restore(self.begin)
+        self.keeping = 0
         patched = self.patched.copy()
         left = list(order)
         waves: list[DraftWave] = []
@@ -132,15 +147,27 @@ class Builder:
         turn[rest] = np.arange(len(rest)) // len(hosts)
         blame = hosts[-1]
         for each in (taste, *(other for other in Taste if other is not taste)):
-            hops = empty(grid, hosts, Wanted(out, patched, turn, each))
-            if isinstance(hops, int):
-                blame = int(grid.at[hops])
-            elif self.spare.lacking(out) is None:
-                return DraftWave(tuple(hosts), tuple(hops))
-            else:
+            while True:
+                kept = self.spare.gaps(out, self.keeping) if self.keeping else None
+                hops = empty(grid, hosts, Wanted(out, patched, turn, each, kept))
+                if isinstance(hops, int):
+                    blame = int(grid.at[hops])
+                    break
+                if self.spare.lacking(out) is None:
+                    return DraftWave(tuple(hosts), tuple(hops))
                 for vm, source, _ in hops:
                     grid.move(vm, source)
                 blame = hosts[-1]
+                if not self._keep_more():
+                    break
             if len(hosts) > 1:
                 break
         return blame
+
+    def _keep_more(self) -> bool:
+        """Whether larger gaps for the reserve may be kept from now on than were; not in small clusters,
+        where each host counts."""
+        if len(self.grid.host_ids) < FEW_HOSTS or self.keeping >= MOST_KEEPING:
+            return False
+        self.keeping = 2 * self.keeping or 1
+        return True

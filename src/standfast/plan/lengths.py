@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
-from standfast.model.cluster import Host
+from standfast.model.cluster import Host, Vm
 from standfast.model.ids import HostId, VmId
 from standfast.model.moves import Prediction
 from standfast.model.plan import HostStep
@@ -41,14 +41,19 @@ class Lengths:
         """Hosts on which VMs are shut down and started again."""
         self.known = known
         """Turns as planned before, whose updates are not looked up again."""
-        self._moves: dict[tuple[VmId, object, object], Prediction] = {}
+        self._moves: dict[tuple[object, object, object], Prediction] = {}
+        self._kinds: dict[VmId, object] = {}
         self._own: dict[HostId, tuple[float, float, float]] = {}
         self._examples = tuple({_link(host): host.id for host in board.hosts.values()}.values())
 
     def move(self, vm: VmId, source: HostId, target: HostId) -> Prediction:
         """What moving the VM between the two is expected to cost."""
         hosts = self.board.hosts
-        key: tuple[VmId, object, object] = (vm, _link(hosts[source]), _link(hosts[target]))
+        key: tuple[object, object, object] = (
+            self._kind(vm),
+            _link(hosts[source]),
+            _link(hosts[target]),
+        )
         if self.board.learnt is not None:  # then each pair of hosts may have a story of its own
             key = (vm, source, target)
         if key not in self._moves:
@@ -60,6 +65,13 @@ class Lengths:
                 learnt=self.board.learnt,
             )
         return self._moves[key]
+
+    def _kind(self, vm: VmId) -> object:
+        """What a prediction asks of a VM: those alike in it share one."""
+        if vm not in self._kinds:
+            about = self.board.vms[vm]
+            self._kinds[vm] = kind_of(about)
+        return self._kinds[vm]
 
     def shortest(self, vm: VmId, source: HostId) -> float:
         """Seconds of the VM's move off that host, to whichever target is quickest."""
@@ -81,6 +93,11 @@ class Lengths:
         """Seconds of all that the host does by itself while it is out."""
         stops = spans.SHUTDOWN_SECONDS + spans.START_SECONDS if host in self.stopping else 0.0
         return sum(self.own(host)) + stops
+
+
+def kind_of(vm: Vm) -> tuple[object, ...]:
+    """All that `predict_move` reads of a VM where nothing was learnt of former moves."""
+    return vm.memory_bytes, vm.dirty_bytes_per_second, vm.memory_use, vm.blackout_budget_seconds
 
 
 def _link(host: Host) -> int | None:

@@ -91,9 +91,10 @@ class Leveller:
         for host in self.hosts.tolist():
             if not grid.takes[host] or not self._idle(host):
                 continue
-            for vm, target in self._ranked(len(self.hosts), 0.0, least=0.0, only=host):
-                if self._staying(int(grid.at[vm])) > 1 and self._may(vm, target):
-                    return self._make(vm, target)
+            for near in (NEAR, len(self.hosts)):
+                for vm, target in self._ranked(near, 0.0, least=0.0, only=host):
+                    if self._staying(int(grid.at[vm])) > 1 and self._may(vm, target):
+                        return self._make(vm, target)
         return False
 
     def _idle(self, host: int) -> bool:
@@ -101,6 +102,8 @@ class Leveller:
         return not self._staying(host) and host not in self.grid.bound_for.values()
 
     def _staying(self, host: int) -> int:
+        if not self.grid.bound_for:
+            return len(self.grid.residents[host])
         return sum(vm not in self.grid.bound_for for vm in self.grid.residents[host])
 
     def _step(self, threshold: float) -> bool:

@@ -33,6 +33,8 @@ class Wanted:
     turn: Ints
     """For hosts still to come: the number of the wave in which their turn is expected; -1 for all others."""
     taste: Taste
+    kept: Flags | None = None
+    """Hosts that get a VM only where no other can take it, so that large gaps stay for the reserve."""
 
 
 def empty(grid: Grid, wave: Sequence[int], wanted: Wanted) -> list[Hop] | int:
@@ -65,6 +67,8 @@ class _Packing:
     def place(self, vm: int) -> bool:
         """Put the VM where it is best off."""
         welcome = self.grid.welcome(vm, self.closed)
+        if self.wanted.kept is not None and (welcome & ~self.wanted.kept).any():
+            welcome &= ~self.wanted.kept
         if not welcome.any():
             return False
         self._put(vm, self._best(vm, welcome))

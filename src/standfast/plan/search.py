@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from standfast.plan.draft import Builder, Draft
+from standfast.plan.apart import in_waves
+from standfast.plan.draft import Builder, Draft, together
 from standfast.plan.grid import Grid
 from standfast.plan.lengths import Lengths
 from standfast.plan.pack import Hop, Taste
@@ -123,6 +124,8 @@ class Search:
 
     def best(self, order: Sequence[int], fixed: int, share: float = 1.0) -> Candidate:
         """The best candidate found with that share of the usual tries; the first one where none is better."""
+        if len(self.grid.vm_ids) + len(order) > MOVES_PER_PLAN:
+            order = self._alike_together(order, fixed)
         best, best_order = self.candidate(order), list(order)
         best_kind: tuple[int | None, Taste] = (None, Taste.LATE)
         effort = max(1, best.draft.moves + len(best.last) + len(order))
@@ -146,6 +149,25 @@ class Search:
                     best, best_order, improved = found, other, True
                     break
         return best
+
+    def _alike_together(self, order: Sequence[int], fixed: int) -> list[int]:
+        """The quickest hosts first: a wave lasts as long as its longest host, so those alike share one."""
+        grid, lengths = self.grid, self.lengths
+        seconds = {
+            host: lengths.out(grid.host_ids[host])
+            + sum(lengths.shortest(grid.vm_ids[vm], grid.host_ids[host]) for vm in grid.leaving(host))
+            for host in order[fixed:]
+        }
+        ranked = sorted(order[fixed:], key=lambda host: (round(seconds[host], 3), host))
+        if fixed:
+            return [*order[:fixed], *ranked]
+        # As it stands now; what has moved by then may still keep a host back.
+        groups = {
+            host: frozenset(group for vm in grid.residents[host] for group in grid.groups_of[vm])
+            for host in ranked
+        }
+        most = {number: together(len(members)) for number, members in enumerate(grid.groups)}
+        return in_waves(ranked, groups, most, self.builder.widths(len(ranked)))
 
     def _starts(self, order: Sequence[int], fixed: int) -> Iterator[tuple[list[int], int | None, Taste]]:
         """Other orders, narrower waves, other tastes."""

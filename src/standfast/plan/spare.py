@@ -66,15 +66,7 @@ class Spare:
         if any(grid.leaving(host) for host in np.flatnonzero(out).tolist()) or self.losses == 0:
             return left
         hosts = len(grid.host_ids)
-        counts = np.bincount(grid.at * self.levels + self.level, minlength=hosts * self.levels)
-        counts = counts.reshape(hosts, self.levels)
-        need = np.zeros((hosts, self.levels), dtype=np.int64)
-        carried = np.zeros(hosts, dtype=np.int64)
-        for level in reversed(range(self.levels)):
-            carried = 2 * carried + counts[:, level]
-            need[:, level] = carried
-        free = np.where(takers, np.maximum(0, grid.capacity - grid.held), 0)
-        slots = free[:, None] // self.size[None, :]
+        need, slots = self._need(), self._slots(takers)
         worst = need + slots
         if self.losses > 1:
             kept = np.sort(worst[stay], axis=0)[-self.losses :].sum(axis=0)
@@ -89,6 +81,45 @@ class Spare:
             fine &= ~kinds[:, kind] | ((need == 0) | (need + mine <= spare)).all(axis=1)
         found = [host for host in left if not fine[host]]
         return found or None
+
+    def _need(self) -> Ints:
+        """For each host and size class: slots that its VMs of that class and larger ones take."""
+        hosts = len(self.grid.host_ids)
+        counts = np.bincount(self.grid.at * self.levels + self.level, minlength=hosts * self.levels)
+        counts = counts.reshape(hosts, self.levels)
+        need = np.zeros((hosts, self.levels), dtype=np.int64)
+        carried = np.zeros(hosts, dtype=np.int64)
+        for level in reversed(range(self.levels)):
+            carried = 2 * carried + counts[:, level]
+            need[:, level] = carried
+        return need
+
+    def _slots(self, takers: Flags) -> Ints:
+        """For each host and size class: how many VMs of that size its free memory takes."""
+        free = np.where(takers, np.maximum(0, self.grid.capacity - self.grid.held), 0)
+        slots: Ints = free[:, None] // self.size[None, :]
+        return slots
+
+    def gaps(self, out: Flags, times: int) -> Flags:
+        """The emptiest hosts, as many as could take the VMs of any `losses` hosts `times` over.
+
+        While they are left as they are, the reserve holds however the others are filled.
+        """
+        grid = self.grid
+        takers = grid.takes & ~out
+        slots = self._slots(takers)
+        need = self._need()[takers].max(axis=0, initial=0) * self.losses * times
+        kept = np.zeros(len(takers), dtype=np.bool_)
+        free = np.where(takers, grid.capacity - grid.held, -1)
+        ranked = np.argsort(-free, kind="stable")[: max(1, int(takers.sum()) // 10)]
+        total, largest = np.zeros_like(need), np.zeros_like(need)
+        for host in ranked.tolist():
+            if (total - (self.forbidden + 1) * self.losses * largest >= need).all():
+                break
+            kept[host] = True
+            total += slots[host]
+            largest = np.maximum(largest, slots[host])
+        return kept
 
     def _kinds(self, hosts: int) -> Flags:
         """Which rows of `able` the VMs on each host have."""
