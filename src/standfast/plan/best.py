@@ -52,6 +52,7 @@ def best_run(board: Board, policy: Policy, task: Task) -> tuple[Assembled, list[
     flags = np.zeros(len(grid.host_ids), dtype=np.bool_)
     flags[sorted(patched)] = True
     builder = Builder(grid, Spare(grid), policy, flags, begun=task.begun)
+    builder.fixed = task.fixed
     order = grid.numbers(task.hosts)
     search = Search(grid, builder, lengths, sorted(patched.union(order)))
     found = search.best(order, task.fixed, task.effort)

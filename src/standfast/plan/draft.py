@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from standfast.model.policy import Policy
+from standfast.plan.apart import in_waves
 from standfast.plan.grid import Flags, Grid
 from standfast.plan.pack import Hop, Taste, Wanted, empty
 from standfast.plan.spare import Spare
@@ -53,6 +54,9 @@ class Builder:
         self.begun = begun
         """How many waves of the run went before these."""
         self.begin = grid.state()
+        self.fixed = 0
+        """So many hosts at the head of an order have to keep their places."""
+        self.shares = {number: together(len(members)) for number, members in enumerate(grid.groups)}
         self.keeping = 0
         """How many times over gaps for the reserve are kept in the draft at hand; 0: none needed so far."""
         anywhere = grid.able.sum(axis=1) > spare.losses + width(policy, len(grid.host_ids), 2)
@@ -62,12 +66,22 @@ class Builder:
         """Whether its first wave is the first of the run and has to stay well before others follow."""
         return self.policy.canary_hosts > 0 and self.begun == 0 and len(draft.waves) > 1
 
-    def widths(self, hosts: int) -> list[int]:
-        """Of the waves that so many hosts need at least."""
+    def widths(self, hosts: int, number: int) -> list[int]:
+        """Of the waves that so many hosts need at least, the first of them wave `number` of the run."""
         found: list[int] = []
         while sum(found) < hosts:
-            found.append(width(self.policy, len(self.grid.host_ids), self.begun + len(found)))
+            found.append(width(self.policy, len(self.grid.host_ids), number + len(found)))
         return found
+
+    def _apart(self, left: Sequence[int], number: int) -> list[int]:
+        """About that order, with no wave from `number` on holding hosts that groups keep apart as they now
+        are."""
+        grid = self.grid
+        groups = {
+            host: frozenset(group for vm in grid.residents[host] for group in grid.groups_of[vm])
+            for host in left
+        }
+        return in_waves(left, groups, self.shares, self.widths(len(left), number))
 
     def draft(self, order: Sequence[int], *, widest: int | None = None, taste: Taste = Taste.LATE) -> Draft:
         """Waves in about that order, none wider than `widest`; the grid is left as it is after them all.
@@ -83,6 +97,8 @@ class Builder:
         waves: list[DraftWave] = []
         while left:
             number = self.begun + len(waves)
+            if len(grid.host_ids) >= FEW_HOSTS and not self.fixed:
+                left = self._apart(left, number)
             most = min(width(self.policy, len(grid.host_ids), number), widest or len(left))
             wave = self._wave(left, most, patched, taste)
             if wave is None:

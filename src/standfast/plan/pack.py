@@ -14,6 +14,10 @@ Hop = tuple[int, int, int]
 """(VM, source, target), as numbers of the grid."""
 
 
+MANY_HOSTS = 20
+"""From so many hosts on a receiver that holds up no sender is worth more than one whose turn is last."""
+
+
 class Taste(Enum):
     """Which of the allowed hosts is best. The later ones are for clusters where the first finds no way."""
 
@@ -86,6 +90,9 @@ class _Packing:
 
     def _best(self, vm: int, welcome: Flags) -> int:
         grid, wanted = self.grid, self.wanted
+        in_time = welcome & (self.arriving + grid.memory[vm] <= self.port_bytes)
+        if len(welcome) >= MANY_HOSTS and in_time.any():
+            welcome = in_time
         found = welcome & wanted.patched
         if not found.any():
             found = welcome & self.exempt
@@ -94,9 +101,8 @@ class _Packing:
             if wanted.taste is Taste.LATE:
                 last = wanted.turn[welcome].max()
                 found = welcome & (wanted.turn == last)
-        in_time = found & (self.arriving + grid.memory[vm] <= self.port_bytes)
-        if in_time.any():
-            found = in_time
+        if (found & in_time).any():
+            found &= in_time
         share = (grid.held + grid.memory[vm]) / np.maximum(1, grid.capacity)
         if wanted.taste is Taste.TIGHT:
             share = -share

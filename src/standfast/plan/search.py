@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from standfast.plan.apart import in_waves
-from standfast.plan.draft import Builder, Draft, together
+from standfast.plan.draft import Builder, Draft
 from standfast.plan.grid import Grid
 from standfast.plan.lengths import Lengths
 from standfast.plan.pack import Hop, Taste
@@ -159,15 +158,7 @@ class Search:
             for host in order[fixed:]
         }
         ranked = sorted(order[fixed:], key=lambda host: (round(seconds[host], 3), host))
-        if fixed:
-            return [*order[:fixed], *ranked]
-        # As it stands now; what has moved by then may still keep a host back.
-        groups = {
-            host: frozenset(group for vm in grid.residents[host] for group in grid.groups_of[vm])
-            for host in ranked
-        }
-        most = {number: together(len(members)) for number, members in enumerate(grid.groups)}
-        return in_waves(ranked, groups, most, self.builder.widths(len(ranked)))
+        return [*order[:fixed], *ranked]
 
     def _starts(self, order: Sequence[int], fixed: int) -> Iterator[tuple[list[int], int | None, Taste]]:
         """Other orders, narrower waves, other tastes."""
