@@ -33,6 +33,8 @@ class Leveller:
         self.grid, self.spare = grid, spare
         self.dear: Points = np.ones(len(grid.vm_ids))
         """Bytes that each VM's move sends over the network, as a multiple of its memory."""
+        self.shyness = 1.0
+        """How little is thought of moves that carry a host past its level: 0 no less, 1 in proportion."""
         self.worth_points = 0.0
         """Two hosts whose use differs by less, halfway through a move of a VM that is sent once, are left as
         they are; of one that is sent twice, by less than twice that."""
@@ -150,7 +152,7 @@ class Leveller:
         enough = now - gain <= count * threshold**2
         high, low = self._levels(loads[self.hosts], threshold)
         over = np.maximum(0.0, high - after_s) + np.maximum(0.0, after_t - low)
-        score = gain / dear * np.maximum(0.02, 1.0 - over / (less[:, None] + more))
+        score = gain / dear * np.maximum(0.02, 1.0 - over / (less[:, None] + more)) ** self.shyness
         # Of moves that all reach the goal, the smallest.
         score = np.where(enough, 1e9 - dear * memory[:, None] / 2**20, score)
         score = np.where(useful, score, -1.0)
@@ -161,6 +163,10 @@ class Leveller:
             for index in flat.tolist()
             if score.flat[index] > 0
         )
+
+    def forget_levels(self) -> None:
+        """For a new begin on the same grid."""
+        self._levels_until = 0
 
     def _levels(self, loads: Points, threshold: float) -> tuple[float, float]:
         """(top, bottom) to which the hosts have to be cut and filled; found anew now and then."""

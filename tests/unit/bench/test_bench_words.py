@@ -28,3 +28,18 @@ def test_a_data_directory_that_is_none_is_refused(tmp_path: Path) -> None:
 
 def test_helpers_are_no_claims() -> None:
     assert " claim," not in bench("--help").stdout
+
+
+def test_a_cluster_is_told_to_htools_in_their_five_blocks() -> None:
+    from bench._rebalancers import htools_text
+    from bench.generated import fleet
+
+    made = fleet(3, 0.5, 1)
+    blocks = htools_text(made).split("\n\n")
+    assert len(blocks[1].splitlines()) == 3
+    assert len(blocks[2].splitlines()) == len(made.vms)
+    assert [line.split("|")[7] for line in blocks[1].splitlines()] == ["M", "N", "N"]
+    for line in blocks[1].splitlines():
+        name, total, _, free, *_ = line.split("|")
+        mine = [each.split("|") for each in blocks[2].splitlines() if each.split("|")[6] == name]
+        assert int(total) - int(free) == sum(int(each[1]) for each in mine)
