@@ -145,3 +145,29 @@ class _Run:
             self.waiting[use] = [job for job in self.waiting[use] if not self.started[job]]
             found.update(self.waiting[use])
         return found
+
+
+GOLDEN = 0.6180339887498949
+LEAST_SHARE = 0.002
+"""A schedule this near its bound is not tried to be bettered."""
+
+
+def shortest(jobs: Jobs, tries: int) -> Floats:
+    """The best of `starts` and so many schedules with other priorities; the same every time.
+
+    Priorities are bent by a sequence that fills [0, 1) evenly, by up to a fifth of the largest load: ties and
+    near ties fall another way each time. Never worse than `starts`.
+    """
+    best = starts(jobs)
+    tails = jobs.seconds + jobs.tail
+    end = float((best + tails).max(initial=0.0))
+    bound = jobs.bound()
+    numbers = np.arange(1, len(jobs.seconds) + 1)
+    for number in range(1, tries + 1):
+        if end <= bound * (1 + LEAST_SHARE):
+            break
+        much = bound * 0.2 / (1 + number % 4)
+        found = starts(jobs, favour=much * np.mod(numbers * GOLDEN * number, 1.0))
+        if (ends := float((found + tails).max(initial=0.0))) < end:
+            best, end = found, ends
+    return best
