@@ -17,12 +17,12 @@ from standfast.plan.make import make_plan
 PAIRED_SHARE = 0.10
 """Share of the VMs that are one of a tagged pair."""
 
-MOVES_PER_HOST_OUT = 1
+MOVES_PER_HOST_OUT = Policy().moves_at_once // Policy().wave_hosts_max
 
 
 def policy_for(hosts: int) -> Policy:
     """The defaults, but for the two limits that are numbers of hosts: a tenth of all may be out together, and
-    each of them may send."""
+    as many moves go on for each of them as by default."""
     out = max(2, hosts // 10)
     return Policy(wave_hosts_max=out, moves_at_once=max(Policy().moves_at_once, MOVES_PER_HOST_OUT * out))
 
