@@ -161,8 +161,9 @@ def test_an_order_outlives_whoever_gave_it(lab: Lab, kit: Kit) -> None:
     assert flight.target in (target, None)
     assert kit.platform.move_outcome(order).kind is OutcomeKind.RUNNING
     while (seen := kit.vm("vm1")).host == source:
-        assert seen.state is VmState.RUNNING
-        assert seen.flight is not None
+        # At its switch-over it stands still, and for an instant the source tells no state of it at all.
+        assert seen.state in (VmState.RUNNING, VmState.PAUSED, VmState.UNKNOWN)
+        assert seen.flight is not None or seen.state is not VmState.RUNNING
         time.sleep(0.05)
     assert (seen.host, seen.state) == (target, VmState.RUNNING)
     outcome = kit.finish(order)
