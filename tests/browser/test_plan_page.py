@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from browser_pages import NARROW, WIDE, opened
 
 from report_samples import HOSTILE
 from standfast.codec import digest
@@ -22,9 +21,8 @@ from standfast.report.html.planpage import plan_html
 from standfast.run.observe import observe
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
 
-NARROW, WIDE = 390, 1280
 MIB = 2**20
 
 
@@ -56,26 +54,6 @@ def planned(name: str) -> tuple[Plan, Snapshot]:
     }[name]
     there = cluster(hosts, vms, megabytes)
     return make_plan(there, Policy(), now=there.taken_at), there
-
-
-@contextmanager
-def opened(
-    browser: Browser, html: str, where: Path, *, width: int = WIDE, scheme: str = "light"
-) -> Iterator[Page]:
-    """The page from a file. AssertionError for whatever the browser complains of or asks for besides."""
-    file = where / "plan.html"
-    file.write_text(html, encoding="utf-8")
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
-    page = context.new_page()
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
-    page.on("request", lambda asked: None if asked.url == file.as_uri() else complaints.append(asked.url))
-    page.goto(file.as_uri())
-    yield page
-    assert [each for each in complaints if not each.startswith("data:")] == []
-    context.close()
 
 
 def page_of(name: str) -> str:

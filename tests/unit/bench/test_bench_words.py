@@ -43,3 +43,12 @@ def test_a_cluster_is_told_to_htools_in_their_five_blocks() -> None:
         name, total, _, free, *_ = line.split("|")
         mine = [each.split("|") for each in blocks[2].splitlines() if each.split("|")[6] == name]
         assert int(total) - int(free) == sum(int(each[1]) for each in mine)
+
+
+def test_every_deliberate_fault_has_one_place_in_the_source() -> None:
+    from bench.mutants import MUTANTS, ROOT
+
+    places = {
+        each.name: (ROOT / "src/standfast" / each.file).read_text().count(each.before) for each in MUTANTS
+    }
+    assert {name: count for name, count in places.items() if count != 1} == {}

@@ -13,7 +13,7 @@ from standfast.model.cluster import Snapshot, VmState
 from standfast.model.ids import HostId, VmId
 from standfast.model.plan import HostStep, Plan, PlannedMove
 from standfast.model.units import count, size, span
-from standfast.report.html.scale import TICKS, LengthScale, Tick, fits, short, tick
+from standfast.report.html.scale import TICKS, Bar, LengthScale, Tick, fits, short, tick
 
 VERY_FEW, FEW = 12, 40
 """Up to so many lanes have a memory curve of their own, or at least names; more are a narrow stripe each."""
@@ -27,21 +27,6 @@ CLEAR_PERCENT, GAP_PERCENT, LEAST_PERCENT = 1.2, 0.5, 0.3
 """Moves at least so wide are drawn one by one; others with a gap up to this are one, and never narrower."""
 STEPS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
 PHASES = ("draining", "receiving", "patching", "rebooting", "verifying")
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Something that takes a while; `x` and `width` in percent."""
-
-    phase: str
-    x: float
-    width: float
-    told: str
-    fit: str
-
-    @property
-    def middle(self) -> float:
-        return self.x + self.width / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +45,7 @@ class Lane:
     name: str
     note: str
     y: int
-    blocks: list[Block]
+    blocks: list[Bar]
     shares: list[Share]
 
 
@@ -214,9 +199,9 @@ def _note(step: HostStep | None, host: HostId, flights: Sequence[Flying]) -> str
     return ", ".join(part for part in parts if part)
 
 
-def _merged(blocks: list[Block], name: str, way: str) -> Iterator[Block]:
+def _merged(blocks: list[Bar], name: str, way: str) -> Iterator[Bar]:
     """Moves so close that nobody could tell them apart as one block each, wide enough to be seen."""
-    near: list[Block] = []
+    near: list[Bar] = []
     for block in sorted(blocks, key=lambda block: (block.x, block.width)):
         wide = near and min(block.width, near[-1].width) > CLEAR_PERCENT
         if near and (wide or block.x - max(each.x + each.width for each in near) > GAP_PERCENT):
@@ -227,10 +212,10 @@ def _merged(blocks: list[Block], name: str, way: str) -> Iterator[Block]:
         yield _as_one(near, name, way)
 
 
-def _as_one(near: list[Block], name: str, way: str) -> Block:
+def _as_one(near: list[Bar], name: str, way: str) -> Bar:
     first, end = near[0], max(each.x + each.width for each in near)
     told = first.told if len(near) == 1 else f"{name}: {count(len(near), 'VM')} {way}, first {first.told}"
-    return Block(first.phase, first.x, round(max(LEAST_PERCENT, end - first.x), 3), told, "")
+    return Bar(first.phase, first.x, round(max(LEAST_PERCENT, end - first.x), 3), told, "")
 
 
 def _told(each: Flying, snapshot: Snapshot) -> str:
@@ -244,7 +229,7 @@ def _told(each: Flying, snapshot: Snapshot) -> str:
     )
 
 
-def _own(step: HostStep, begin: float, scale: LengthScale) -> list[Block]:
+def _own(step: HostStep, begin: float, scale: LengthScale) -> list[Bar]:
     """What the host does by itself while it is out."""
     found, at = [], begin + step.drain_seconds
     spans = (step.patch_seconds, step.reboot_seconds, step.verify_seconds)
@@ -253,14 +238,14 @@ def _own(step: HostStep, begin: float, scale: LengthScale) -> list[Block]:
             told = f"{step.name}: {phase} for about {span(seconds)}, after {span(at)}"
             x = scale.x(at)
             width = round(scale.x(at + seconds) - x, 3)
-            found.append(Block(phase, x, width, told, fits(width, phase)))
+            found.append(Bar(phase, x, width, told, fits(width, phase)))
         at += seconds
     return found
 
 
-def _block(phase: str, each: Flying, snapshot: Snapshot, scale: LengthScale) -> Block:
+def _block(phase: str, each: Flying, snapshot: Snapshot, scale: LengthScale) -> Bar:
     x = scale.x(each.begin)
-    return Block(phase, x, round(scale.x(each.end) - x, 3), _told(each, snapshot), "")
+    return Bar(phase, x, round(scale.x(each.end) - x, 3), _told(each, snapshot), "")
 
 
 def _curves(snapshot: Snapshot, flights: Sequence[Flying]) -> dict[HostId, list[tuple[float, int]]]:

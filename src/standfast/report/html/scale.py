@@ -25,6 +25,22 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
+class Bar:
+    """Something on a lane that takes a while; `x` and `width` in percent."""
+
+    phase: str
+    x: float
+    width: float
+    told: str
+    fit: str
+    """The class of its label; empty where it has none."""
+
+    @property
+    def middle(self) -> float:
+        return self.x + self.width / 2
+
+
+@dataclass(frozen=True, slots=True)
 class TimeScale:
     """A stretch of time, Unix seconds, over the width of a picture."""
 

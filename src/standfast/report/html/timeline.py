@@ -7,7 +7,7 @@ from typing import Any
 
 from standfast.model.run import Phase
 from standfast.model.units import span
-from standfast.report.html.scale import Tick, TimeScale, fits, short
+from standfast.report.html.scale import Bar, Tick, TimeScale, fits, short
 from standfast.report.words import clock
 
 FEW = 40
@@ -16,22 +16,6 @@ HEAD = 26
 """Pixels above the first lane: the numbers of operators' words."""
 FOOT = 24
 MARKED = frozenset({"host_held", "move_failed", "host_silent", "unwell", "call_failed", "move_cancelled"})
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """A phase of a host; `x` and `width` in percent."""
-
-    phase: str
-    x: float
-    width: float
-    told: str
-    fit: str
-    """The class of its label; empty where it has none."""
-
-    @property
-    def middle(self) -> float:
-        return self.x + self.width / 2
 
 
 @dataclass(frozen=True, slots=True)
