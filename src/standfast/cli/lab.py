@@ -101,6 +101,7 @@ def lab() -> None:
 @click.option(
     "--boot-seconds", default=0.0, show_default=True, type=click.FloatRange(0), help="Extra reboot time."
 )
+@click.option("--packages", default="", help="Of Debian, comma-separated: installed on every host.")
 @click.option("--broken", is_flag=True, help="Also offer an update that fails while it is installed.")
 @click.option(
     "--install", is_flag=True, envvar="STANDFAST_LAB_INSTALL", help="Install what is missing with apt."
@@ -121,6 +122,7 @@ def up(
     migration_speed: str,
     management_speed: str,
     boot_seconds: float,
+    packages: str,
     broken: bool,
     install: bool,
     as_json: bool,
@@ -148,6 +150,7 @@ def up(
         management_speed_bits_per_second=specs.parse_rate(management_speed),
         boot_seconds=boot_seconds,
         broken=broken,
+        packages=tuple(filter(None, map(str.strip, packages.split(",")))),
     )
     made = Lab.up(spec, install=install, say=lambda sentence: click.echo(sentence, err=True))
     if as_json:

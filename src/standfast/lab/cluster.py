@@ -12,7 +12,19 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from standfast.lab import access, aptrepo, guestimage, kvm, network, rootfs, state, system, teardown, vms
+from standfast.lab import (
+    access,
+    aptrepo,
+    guestimage,
+    kvm,
+    morepackages,
+    network,
+    rootfs,
+    state,
+    system,
+    teardown,
+    vms,
+)
 from standfast.lab.config import product_config
 from standfast.lab.errors import LabError
 from standfast.lab.hosts import Host
@@ -58,10 +70,14 @@ class Lab:
         system.ensure_packages(install=install)
         say("Preparing the hosts' root and the guests' kernel (a minute or two when they are not cached).")
         entry = rootfs.cached_root(cache_dir())
+        roots: tuple[Path, ...] = (entry / "root",)
+        if spec.packages:
+            say(f"Adding {', '.join(spec.packages)} to it.")
+            roots = (morepackages.cached_layer(cache_dir(), entry, spec.packages), *roots)
         image = guestimage.cached_image(cache_dir(), entry)
         lab = cls(state.claim(spec))
         lab._write_files(image)
-        return lab._start(entry / "root", say)
+        return lab._start(roots, say)
 
     @classmethod
     def find(cls, name: str) -> Lab:
@@ -232,11 +248,11 @@ class Lab:
         shutil.copy(image.initrd, paths.shared / "boot/initrd")
         network.make_bridges(Names(self.name), addresses)
 
-    def _start(self, shared_root: Path, say: Say) -> Lab:
+    def _start(self, shared_roots: Sequence[Path], say: Say) -> Lab:
         """Boot the hosts; each VM starts as soon as its host is there and KVM has been judged."""
         verdict = kvm.cached_verdict(cache_dir())
         say(f"Booting {len(self.hosts)} hosts.")
-        self._everywhere(lambda host: self._boot(host, shared_root))
+        self._everywhere(lambda host: self._boot(host, shared_roots))
         self.set_boot_seconds(self.state.spec.boot_seconds)
         spec = self.state.spec
         speeds = {
@@ -261,8 +277,8 @@ class Lab:
         state.save(done.state)
         return done
 
-    def _boot(self, host: Host, shared_root: Path) -> None:
-        host.make_root(shared_root, list(self.hosts))
+    def _boot(self, host: Host, shared_roots: Sequence[Path]) -> None:
+        host.make_root(shared_roots, list(self.hosts))
         network.make_host_links(host.names, host.addresses, host.number, host.paths.netns)
         host.start_supervisor(kvm=kvm.has_device())
 

@@ -8,6 +8,7 @@ import json
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,12 +54,13 @@ class Host:
         """Where migrations to it go."""
         return str(self.addresses.member(Net.MIGRATION, self.number))
 
-    def make_root(self, shared_root: Path, all_hosts: list[str]) -> None:
-        """Mount the overlay and write what is this host's own."""
+    def make_root(self, shared_roots: Sequence[Path], all_hosts: list[str]) -> None:
+        """Mount the overlay, on roots of which the first lies on top, and write what is this host's own."""
         paths = self.paths
         for directory in (paths.root, paths.upper, paths.work):
             directory.mkdir(parents=True)
-        options = f"lowerdir={shared_root},upperdir={paths.upper},workdir={paths.work}"
+        lower = ":".join(map(str, shared_roots))
+        options = f"lowerdir={lower},upperdir={paths.upper},workdir={paths.work}"
         run(
             ["mount", "-t", "overlay", "-o", options, "overlay", paths.root],
             what=f"Mounting the root of {self.name}",

@@ -7,6 +7,7 @@ software emulation (7 of 8 guests at 20,000 pages/s crashed; QEMU 10.0: none).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from standfast.lab import aptrepo
@@ -99,7 +100,7 @@ def _build(directory: Path) -> None:
     mirror = debian_mirror()
     command = ["debootstrap", "--variant=minbase", f"--include={BASE_PACKAGES}", SUITE, root]
     run([*command, *([mirror] if mirror else [])], timeout_seconds=1800, what="debootstrap")
-    _install(root)
+    install(root, HOST_PACKAGES)
     _take_kernel(directory)
     _add_own_packages(root)
     _settle(root)
@@ -119,7 +120,8 @@ def in_root(root: Path, *argv: str, timeout_seconds: float = 1800.0) -> str:
     ).stdout
 
 
-def _install(root: Path) -> None:
+def install(root: Path, packages: Sequence[str]) -> None:
+    """Fetch packages from the root's sources and install them; none of their services is started."""
     policy = root / "usr/sbin/policy-rc.d"
     policy.write_text("#!/bin/sh\nexit 101\n", encoding="ascii")  # no service starts in a chroot
     policy.chmod(0o755)
@@ -127,7 +129,7 @@ def _install(root: Path) -> None:
     resolver.unlink(missing_ok=True)
     resolver.write_text(Path("/etc/resolv.conf").read_text(encoding="utf-8"), encoding="utf-8")
     in_root(root, "apt-get", "update", "-q")
-    in_root(root, "apt-get", "install", "-qy", "--no-install-recommends", *HOST_PACKAGES)
+    in_root(root, "apt-get", "install", "-qy", "--no-install-recommends", *packages)
     policy.unlink()
 
 

@@ -13,6 +13,7 @@ MIB = 2**20
 GIB = 2**30
 
 _RATE = re.compile(r"(\d+(?:\.\d+)?)([KMGT])?(?:bit)?", re.IGNORECASE)
+_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 _SIZE = re.compile(r"(\d+)(?:([KMGT])(?:i?B)?)?", re.IGNORECASE)
 
 
@@ -32,7 +33,10 @@ class VmSpec:
 
 @dataclass(frozen=True, slots=True)
 class LabSpec:
-    """The whole lab. Speeds are in bit/s, decimal as networks are sold; None is unlimited."""
+    """The whole lab. Speeds are in bit/s, decimal as networks are sold; None is unlimited.
+
+    ``packages`` of Debian are on every host besides what a host needs.
+    """
 
     name: str = "lab"
     hosts: tuple[str, ...] = ("kvm1", "kvm2", "kvm3")
@@ -42,6 +46,7 @@ class LabSpec:
     management_speed_bits_per_second: int | None = None
     boot_seconds: float = 0.0
     broken: bool = False
+    packages: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_lab_name(self.name)
@@ -55,6 +60,9 @@ class LabSpec:
             raise LabUsageError(f"A lab has at most {MAX_VMS} VMs, not {len(self.vms)}.")
         for vm in self.vms:
             _check_vm(vm)
+        for package in self.packages:
+            if not _PACKAGE.fullmatch(package):
+                raise LabUsageError(f"{package!r} is no name of a Debian package.")
 
     def as_json(self) -> dict[str, object]:
         """Plain values for the state file; ``from_json`` reads them back."""
@@ -68,10 +76,12 @@ class LabSpec:
             names = ", ".join(sorted(unknown))
             raise LabError(f"The lab's state file has unknown keys ({names}): another version wrote it.")
         values: dict[str, object] = dict(data)
-        hosts, vms = values.pop("hosts"), values.pop("vms")
+        hosts, vms, packages = values.pop("hosts"), values.pop("vms"), values.pop("packages", ())
         assert isinstance(hosts, Sequence)
         assert isinstance(vms, Sequence)
-        return cls(hosts=tuple(hosts), vms=tuple(VmSpec(**vm) for vm in vms), **values)  # type: ignore[arg-type]
+        assert isinstance(packages, Sequence)
+        guests = tuple(VmSpec(**vm) for vm in vms)
+        return cls(hosts=tuple(hosts), vms=guests, packages=tuple(packages), **values)  # type: ignore[arg-type]
 
 
 def _check_vm(vm: VmSpec) -> None:

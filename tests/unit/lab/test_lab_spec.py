@@ -66,7 +66,9 @@ def test_vms_of_one_size_are_dealt_out_evenly() -> None:
 
 
 def test_a_spec_survives_its_state_file() -> None:
-    spec = LabSpec(name="t", hosts=("a", "b"), vms=default_vms(3), boot_seconds=2.5, broken=True)
+    spec = LabSpec(
+        name="t", hosts=("a", "b"), vms=default_vms(3), boot_seconds=2.5, broken=True, packages=("pacemaker",)
+    )
     assert LabSpec.from_json(json.loads(json.dumps(spec.as_json()))) == spec
 
 
@@ -81,6 +83,12 @@ def test_a_state_file_of_another_version_is_refused() -> None:
 def test_a_vm_that_could_not_live_is_refused(vm: VmSpec) -> None:
     with pytest.raises(LabError, match="vm1"):
         LabSpec(vms=(vm,))
+
+
+@pytest.mark.parametrize("package", ["", "-y", "two words", "Pacemaker", "./file.deb"])
+def test_what_is_no_name_of_a_package_is_refused(package: str) -> None:
+    with pytest.raises(LabError, match="no name of a Debian package"):
+        LabSpec(packages=(package,))
 
 
 @pytest.mark.parametrize("hosts", [(), ("kvm1", "kvm1"), ("kvm 1",)])
