@@ -24,13 +24,13 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
 LOCAL = ("local1", "local2", "local3")
 """The lab puts the largest VMs on the hosts in order: local1 on kvm1, and so on."""
-LIMIT_SECONDS = 240.0
+HELD, LIMIT_SECONDS = 4, 240.0
 
 
 @pytest.fixture(scope="module")
 def local_lab() -> Iterator[Lab]:
     name = f"u{os.getpid()}"
-    vms = [VmSpec(each, 180, 40, 200, local_disk=True) for each in LOCAL]
+    vms = [VmSpec(each, 180, 40, 200, local_disk=True, deaf=each == "local1") for each in LOCAL]
     vms += [VmSpec(f"vm{number}", 160, 40, 200) for number in range(1, 4)]
     with lab_of(LabSpec(name=name, hosts=default_hosts(3), vms=tuple(vms))) as up:
         yield up
@@ -158,6 +158,41 @@ def test_a_consented_vm_is_started_again_though_the_controller_died_and_the_run_
         kinds = [each["kind"] for each in vm["interruptions"]]  # type: ignore[attr-defined]
         assert kinds == (["shutdown", "started"] if name == "local2" else []), vm
         assert (vm["restarts"], vm["states_left"]) == (int(name == "local2"), []), vm
+
+
+def test_a_guest_that_does_not_heed_is_held_for_and_its_power_cut_only_with_that_word(
+    local_lab: Lab, program: Program, tmp_path: Path
+) -> None:
+    """local1 does not heed its power button."""
+    text = local_lab.config_path.read_text(encoding="utf-8")
+    hasty = text.replace("policy: {", "policy: {shutdown_timeout_seconds: 5, ")
+    assert hasty != text
+    (tmp_path / "standfast.yaml").write_text(hasty, encoding="utf-8")
+    program = Program(tmp_path / "standfast.yaml", tmp_path / "state")
+    local_lab.observer.start()
+    plan = tmp_path / "plan.json"
+    code, _ = apply(program, "--hosts", "kvm1", "--unmovable", "local1=consent", plan=plan)
+    assert code == HELD
+    shown = program.call("run", "show").stdout
+    assert "local1 has not shut down within 5 s, and nobody consented to cutting its power." in shown
+    assert program.call("run", "cancel").returncode == 0
+    store = Store.open(tmp_path / "state" / "standfast.db", read_only=True)
+    try:
+        _until(store, RunState.CANCELLED)
+    finally:
+        store.close()
+    report = local_lab.observer.report()
+    assert not report["red"], report["reasons"]
+
+    code, said = apply(program, "--hosts", "kvm1", "--unmovable", "local1=force", plan=plan)
+    assert code == 0, program.call("run", "show").stdout
+    assert "SHUT DOWN local1" in said
+    _wait_heard_again(local_lab, "local1")
+    seen = by_name(local_lab.observer.stop())
+    kinds = [each["kind"] for each in seen["local1"]["interruptions"]]  # type: ignore[attr-defined]
+    assert kinds == ["stopped", "started"], seen["local1"]
+    assert local_lab.where()["local1"] == ["kvm1"]
+    assert not [name for name, vm in seen.items() if vm["restarts"] and name != "local1"]
 
 
 def _wait_phase(store: Store, phase: Phase) -> None:

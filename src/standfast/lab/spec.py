@@ -21,7 +21,8 @@ _SIZE = re.compile(r"(\d+)(?:([KMGT])(?:i?B)?)?", re.IGNORECASE)
 class VmSpec:
     """One guest: memory it is given, the part that it keeps filled, and how fast it dirties that.
 
-    One with a ``local_disk`` has it on the host where it starts, and can't be moved.
+    One with a ``local_disk`` has it on the host where it starts, and can't be moved. One that is ``deaf``
+    does not heed its power button.
     """
 
     name: str
@@ -29,6 +30,7 @@ class VmSpec:
     working_set_mib: int
     dirty_pages_per_second: int
     local_disk: bool = False
+    deaf: bool = False
 
 
 @dataclass(frozen=True, slots=True)

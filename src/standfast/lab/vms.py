@@ -32,6 +32,7 @@ def kernel_cmdline(vm: VmSpec, number: int, addresses: Addresses) -> str:
         "port": BEAT_PORT,
         "ws_mib": vm.working_set_mib,
         "rate": vm.dirty_pages_per_second,
+        **({"deaf": 1} if vm.deaf else {}),
     }
     # A panic reboots, which the new nonce shows; a guest that hung would only be silent.
     return " ".join(("console=ttyS0 quiet panic=1", *(f"sf.{key}={value}" for key, value in options.items())))

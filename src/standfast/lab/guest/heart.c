@@ -7,10 +7,10 @@
  * The nonce is drawn once per boot and the counter only grows: a new nonce or a smaller counter is a restart.
  * Beside that it keeps a working set of memory filled, dirties it at a set rate, checks that no dirtied page was
  * lost (a migration that loses one makes a page old while its generation, kept elsewhere, is new), writes and
- * reads back a sector of its disk once a second, and powers off when the power button is pressed.
+ * reads back a sector of its disk once a second, and powers off when the power button is pressed (sf.deaf: not).
  *
- * Everything is set on the kernel command line (sf.name, sf.ip, sf.prefix, sf.to, sf.port, sf.ws_mib, sf.rate);
- * the guest's clock is used for pacing only: gaps are measured outside.
+ * Everything is set on the kernel command line (sf.name, sf.ip, sf.prefix, sf.to, sf.port, sf.ws_mib, sf.rate,
+ * sf.deaf); the guest's clock is used for pacing only: gaps are measured outside.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -234,7 +234,8 @@ int main(void)
     if (filled)
         pthread_create(&thread, NULL, memory_worker, NULL);
     pthread_create(&thread, NULL, disk_worker, NULL);
-    pthread_create(&thread, NULL, button_worker, NULL);
+    if (!atoi(option("sf.deaf", "0")))
+        pthread_create(&thread, NULL, button_worker, NULL);
 
     struct timespec at;
     clock_gettime(CLOCK_MONOTONIC, &at);
