@@ -25,6 +25,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 LOCAL = ("local1", "local2", "local3")
 """The lab puts the largest VMs on the hosts in order: local1 on kvm1, and so on."""
 HELD, LIMIT_SECONDS = 4, 240.0
+VIRSH = "virsh -q -c qemu:///system"
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +129,32 @@ def test_a_run_holds_before_a_host_where_that_was_said_and_a_cancel_leaves_all_a
     assert not cordoned(local_lab, "kvm2")
 
 
+def test_a_vm_shut_down_by_hand_in_a_hold_lets_the_run_go_on_and_stays_off(
+    local_lab: Lab, program: Program, tmp_path: Path
+) -> None:
+    """kvm3 was patched by an earlier test and wants another reboot."""
+    before = boot_ids(local_lab)
+    local_lab.ssh("kvm3", "touch /run/reboot-required")
+    local_lab.observer.start()
+    code, _ = apply(program, "--hosts", "kvm3", "--unmovable", "local3=hold", plan=tmp_path / "plan.json")
+    assert code == HELD
+    shown = program.call("run", "show").stdout
+    assert "Shut local3 down or move it by hand, then resume. What was shut down by hand stays off." in shown
+    local_lab.ssh("kvm3", f"{VIRSH} shutdown local3")
+    _wait_off(local_lab, "local3")
+    assert program.call("run", "resume").returncode == 0
+    watched = program.call("run", "watch")
+    assert watched.returncode == 0, watched.stdout + watched.stderr
+    assert boot_ids(local_lab)["kvm3"] != before["kvm3"]
+    assert local_lab.where()["local3"] == []
+
+    local_lab.ssh("kvm3", f"{VIRSH} start local3")
+    _wait_heard_again(local_lab, "local3")
+    for name, vm in by_name(local_lab.observer.stop()).items():
+        kinds = [each["kind"] for each in vm["interruptions"]]  # type: ignore[attr-defined]
+        assert kinds == (["shutdown", "started"] if name == "local3" else []), vm
+
+
 def test_a_consented_vm_is_started_again_though_the_controller_died_and_the_run_was_cancelled(
     local_lab: Lab, program: Program, tmp_path: Path
 ) -> None:
@@ -171,8 +198,9 @@ def test_a_guest_that_does_not_heed_is_held_for_and_its_power_cut_only_with_that
     program = Program(tmp_path / "standfast.yaml", tmp_path / "state")
     local_lab.observer.start()
     plan = tmp_path / "plan.json"
-    code, _ = apply(program, "--hosts", "kvm1", "--unmovable", "local1=consent", plan=plan)
-    assert code == HELD
+    planned = program.call("plan", "--out", str(plan), "--hosts", "kvm1", "--unmovable", "local1=hold")
+    assert planned.returncode == 0, planned.stdout + planned.stderr
+    assert program.call("apply", str(plan), "--yes", "--consent", "local1").returncode == HELD
     shown = program.call("run", "show").stdout
     assert "local1 has not shut down within 5 s, and nobody consented to cutting its power." in shown
     assert program.call("run", "cancel").returncode == 0
@@ -202,6 +230,13 @@ def _wait_phase(store: Store, phase: Phase) -> None:
         assert not run.ended, f"the run is {run.state}"
         assert time.monotonic() < deadline, "\n".join(event.text for event in store.events(run_id)[-6:])
         time.sleep(0.02)
+
+
+def _wait_off(lab: Lab, vm: str) -> None:
+    deadline = time.monotonic() + 60.0
+    while lab.where()[vm]:
+        assert time.monotonic() < deadline, f"{vm} does not shut down"
+        time.sleep(0.2)
 
 
 def _wait_heard_again(lab: Lab, vm: str) -> None:
