@@ -114,12 +114,16 @@ def _stop(view: View, row: HostRow, vm: Vm) -> tuple[Action, ...]:
     stop = stop_of(view, vm.id)
     assert stop is not None, f"{vm.name} is shut down without anybody's consent"
     entry = owed.entry_of(view, owed.ASKED, vm.id)
+    asked = entry if entry is not None and entry.taken_at >= row.since else None
+    left_seconds = view.policy.shutdown_timeout_seconds - (view.now - asked.taken_at if asked else 0.0)
+    # The next look at it comes when its time is over, if that is sooner.
+    wait_seconds = min(AGAIN_SECONDS, left_seconds) if left_seconds > 0 else AGAIN_SECONDS
     call = Shutdown(row.host, vm.id, vm.name)
-    later = PutHost(replace(row, next_call_at=view.now + AGAIN_SECONDS))
-    if entry is None or entry.taken_at < row.since:
+    later = PutHost(replace(row, next_call_at=view.now + wait_seconds))
+    if asked is None:
         return (_first(view, row, vm, stop, call, later, again=entry is not None),)
-    if view.now - entry.taken_at >= view.policy.shutdown_timeout_seconds:
-        return _not_off(view, row, vm, stop, later, entry.taken_at)
+    if left_seconds <= 0:
+        return _not_off(view, row, vm, stop, later, asked.taken_at)
     return (Action((later,), (), call),) if view.free_to_call(row, call.key) else WAIT
 
 

@@ -201,6 +201,17 @@ def test_its_power_is_cut_only_where_that_was_consented_to(drives: DriveMaker) -
     assert "its power is cut (consent of alice" in drive.texts()
 
 
+def test_its_power_is_cut_when_its_time_is_over_and_not_when_it_would_be_asked_again(
+    drives: DriveMaker,
+) -> None:
+    drive = begun(drives, Handling.FORCE, policy=replace(PATIENT, shutdown_timeout_seconds=12.0))
+    drive.world.shutdown_takes(drive.world.vm_id(DB), None)
+    drive.to_the_end()
+    events = drive.store.events(drive.run.id)
+    asked_at, cut_at = (event.at for event in events if event.kind == "vm_shutdown")
+    assert 12.0 <= cut_at - asked_at <= 12.0 + 2 * PATIENT.tick_seconds
+
+
 def test_a_guest_that_heeds_it_late_is_started_again_though_its_host_is_held(drives: DriveMaker) -> None:
     drive = begun(drives)
     drive.world.shutdown_takes(drive.world.vm_id(DB), 400.0)
