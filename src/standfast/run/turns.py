@@ -48,9 +48,11 @@ def _ahead(view: View) -> tuple[Action, ...]:
     before = [row for row in view.run.hosts if row.phase not in (*ENDED_PHASES, Phase.PLANNED)]
     if not wave or not before or over_budget(view):
         return ()
+    steps = {step.host: step for step in view.run.plan.steps}
     found: list[Action] = []
     for row in wave:
-        may = view.host(row) is not None and shutting.hold_before(view, row) is None
+        late = _ends_late(view, steps.get(row.host), view.now)  # even if it began now: it will not be begun
+        may = view.host(row) is not None and not late and shutting.hold_before(view, row) is None
         actions = ahead.ahead(view, row, before) if may else ()
         begun = [change.row for action in actions for change in action.changes if isinstance(change, PutMove)]
         view = view.with_begun(begun) if begun else view

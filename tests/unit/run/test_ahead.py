@@ -75,6 +75,12 @@ def test_vms_bound_for_the_host_that_is_out_wait_for_it() -> None:
     assert moves_begun(run, seen) == []
 
 
+def test_no_vm_leaves_a_host_that_will_not_be_begun_in_time() -> None:
+    run, seen = second_host_waits(Phase.REBOOTING, "a")
+    begun = [replace(run, plan=replace(run.plan, finish_by=by)) for by in (101.0, 1e6)]
+    assert [moves_begun(each, seen) for each in begun] == [[], ["v"]]
+
+
 @pytest.mark.parametrize("state", [RunState.PAUSED, RunState.HELD, RunState.CANCELLING])
 def test_nothing_is_done_ahead_unless_the_run_may_start_things(state: RunState) -> None:
     run, seen = second_host_waits(Phase.REBOOTING, "a", state=state)
