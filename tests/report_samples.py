@@ -217,7 +217,7 @@ def abandoned() -> tuple[Run, tuple[EventRow, ...]]:
     story.turn("kvm2", at, ((Phase.SILENCED, 4.0), (Phase.DRAINING, 0.0)))
     story.host("kvm3")
     end = at + 20.0
-    told = "abandoned: nothing more is done. Still changed: cordon kvm2 on kvm2."
+    told = "abandoned: nothing more is done. Still changed: cordon kvm2."
     story.event(end, "run_ended", told, data={"verb": "abandon"}, actor="bob")
     run, events = story.end(RunState.ABANDONED, None, reason=Reason(Code.OPERATOR, "bob said abandon."))
     return replace(run, ended_at=BEGAN_AT + end), events

@@ -11,7 +11,7 @@ from standfast.model.exam import Exam, Hand, OtherHand
 from standfast.model.policy import Policy
 from standfast.model.reasons import Code, Reason
 from standfast.model.units import MIB, size
-from standfast.plan.triage import not_scanned, packages_of
+from standfast.plan.triage import cordoned, not_scanned, packages_of
 
 LOW_BYTES = 512 * MIB
 LOW_BOOT_BYTES = 200 * MIB
@@ -269,15 +269,10 @@ def failed_units(host: Host) -> Iterator[Reason]:
         )
 
 
-def cordoned(host: Host) -> Iterator[Reason]:
+def held_by_others(host: Host) -> Iterator[Reason]:
     """A cordon that is up."""
     if host.cordoned:
-        yield Reason(
-            Code.HOST_CORDONED_BY_OTHER,
-            f"{host.name} is cordoned by {host.cordoned_by or 'somebody'}.",
-            "Wait for that work to end, or take the cordon away.",
-            host=host.id,
-        )
+        yield cordoned(host)
 
 
 def address(host: Host, exam: Exam, *, declared_by_others: bool) -> Iterator[Reason]:

@@ -120,7 +120,7 @@ def _about_hosts(case: Case, troubled: set[HostId]) -> Iterator[Reason]:
                 yield from hosts.address(host, exam, declared_by_others=declared)
         if host.id in troubled:
             continue
-        yield from hosts.cordoned(host)
+        yield from hosts.held_by_others(host)
         yield from hosts.failed_units(host)
         if host.updates is not None or not case.offline:
             yield from hosts.scanned(host)

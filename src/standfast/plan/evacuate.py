@@ -25,6 +25,7 @@ from standfast.plan.board import Board
 from standfast.plan.drift import basis
 from standfast.plan.headroom import reserve
 from standfast.plan.place import choose
+from standfast.plan.triage import cordoned
 from standfast.predict import spans
 from standfast.predict.precopy import predict_move
 
@@ -102,12 +103,7 @@ def _against(snapshot: Snapshot, host: HostId) -> Iterator[Reason]:
             host=host,
         )
     elif about.cordoned:
-        yield Reason(
-            Code.HOST_CORDONED_BY_OTHER,
-            f"{about.name} is cordoned by {about.cordoned_by or 'somebody'}.",
-            "Wait for that work to end, or take the cordon away (`standfast host return`).",
-            host=host,
-        )
+        yield cordoned(about)
 
 
 def _step(snapshot: Snapshot, policy: Policy, name: str, host: HostId, moves: list[PlannedMove]) -> HostStep:

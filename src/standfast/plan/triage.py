@@ -74,18 +74,22 @@ def _against(unmovable: Unmovable, host: Host, darkness: Darkness) -> Iterator[R
     else:
         yield from packages_of(host)
     if host.cordoned:
-        by = host.cordoned_by or "somebody"
-        yield Reason(
-            Code.HOST_CORDONED_BY_OTHER,
-            f"{host.name} is cordoned by {by}.",
-            "Wait for that work to end, or take the cordon away.",
-            host=host.id,
-        )
+        yield cordoned(host)
     yield from unmovable.refusals(host)
     stays = {stop.vm for stop in unmovable.stops(host.id)}
     for vm in unmovable.board.on(host.id):
         if vm.id not in stays and (too_dark := darkness.refusal(vm)):
             yield too_dark
+
+
+def cordoned(host: Host) -> Reason:
+    """A cordon that is up, and how it goes: no run may end what another one has begun."""
+    return Reason(
+        Code.HOST_CORDONED_BY_OTHER,
+        f"{host.name} is cordoned by {host.cordoned_by or 'somebody'}.",
+        f"Wait for that work to end; `standfast host return {host.name}` takes away what a run has left.",
+        host=host.id,
+    )
 
 
 def not_scanned(host: Host) -> Reason:

@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from standfast.model.ids import HostId
 from standfast.model.reasons import Code, Reason
-from standfast.model.run import ENDED_PHASES, UNTOUCHED, CommandRow, HostRow, Phase, RunState, Verb
+from standfast.model.run import (
+    ENDED_PHASES,
+    UNTOUCHED,
+    CommandRow,
+    HostRow,
+    JournalRow,
+    Phase,
+    RunState,
+    Verb,
+)
 from standfast.plan.again import plan_again
 from standfast.run import turns, verdicts
 from standfast.run.actions import Action
@@ -114,11 +124,7 @@ def _cancel(_view: View, command: CommandRow) -> Action:
 
 
 def _abandon(view: View, command: CommandRow) -> Action:
-    still = [
-        f"{entry.told} on {_name(view, entry.host)}"
-        for entry in view.run.journal
-        if entry.given_back_at is None
-    ]
+    still = [_still(view, entry) for entry in view.run.journal if entry.given_back_at is None]
     moving = [f"{move.vm_name} moving to {_name(view, move.target)}" for move in view.started]
     text = "abandoned: nothing more is done. Still changed: " + (", ".join(still + moving) or "nothing") + "."
     return _answer(
@@ -172,8 +178,14 @@ def _by(command: CommandRow) -> Reason:
     return Reason(Code.OPERATOR, f"{command.actor} said {command.verb}.")
 
 
-def _name(view: View, host: str) -> str:
-    return next((row.name for row in view.run.hosts if row.host == host), host)
+def _still(view: View, entry: JournalRow) -> str:
+    name = _name(view, entry.host)
+    return entry.told if entry.told.endswith(f" {name}") else f"{entry.told} on {name}"
+
+
+def _name(view: View, host: HostId) -> str:
+    """Of a host of the run, or of another one that only takes VMs."""
+    return next((row.name for row in view.run.hosts if row.host == host), view.snapshot.host_name(host))
 
 
 _DOINGS: Mapping[Verb, Callable[[View, CommandRow], Action]] = {

@@ -76,6 +76,15 @@ def test_a_second_return_says_that_there_is_nothing_to_give_back(drives: DriveMa
     assert second == ("return changes nothing: host2 is being returned already", False)
 
 
+def test_abandoned_with_moves_in_the_air_it_names_where_they_go(drives: DriveMaker) -> None:
+    the_drive = drives(SPEC)
+    begin(the_drive)
+    move = the_drive.until(lambda run: any(move.state is MoveState.STARTED for move in run.moves)).moves[0]
+    the_drive.say(Verb.ABANDON)
+    the_drive.until(lambda run: run.ended)
+    assert f"{move.vm_name} moving to {the_drive.snapshot().host_name(move.target)}" in the_drive.texts()
+
+
 def test_a_host_that_can_not_be_asked_is_not_returned_and_nobody_waits_for_ever(drives: DriveMaker) -> None:
     the_drive = drives(SPEC)
     host = begin(the_drive)
