@@ -155,7 +155,11 @@ def test_a_plan_says_its_order_its_soak_and_what_would_end_too_late(place: Place
 
 
 def test_a_controller_evacuates_a_host_that_its_owner_s_check_calls_failing(place: Place) -> None:
-    check = "[sh, -c, 'test $0 != host2 || { echo 12 uncorrectable errors; exit 1; }', '{host}']"
+    unknown, failing = (
+        "test $0 != host1 || exit 75",
+        "test $0 != host2 || { echo 12 uncorrectable errors; exit 1; }",
+    )
+    check = f"[sh, -c, '{unknown}; {failing}', '{{host}}']"
     place.write(
         "standfast.yaml",
         CONFIG + f"    commands: {{health: {check}, health_every_seconds: 1, health_failures: 2}}\n",

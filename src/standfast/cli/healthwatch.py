@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -74,6 +75,9 @@ class HealthWatch:
             said = command.run(words, timeout_seconds=self.cluster.commands.timeout_seconds, where=host)
         except StandfastError as error:
             log.warning("a host's health can't be asked", host=host, error=str(error))
+            return None
+        if said.exit_code == os.EX_TEMPFAIL:
+            log.warning("a host's health is not known", host=host, words=said.words)
             return None
         if said.exit_code != 0:
             log.warning("a host is unwell", host=host, words=said.words)
