@@ -146,6 +146,16 @@ def test_bad_options_of_plan(place: Place, words: tuple[str, ...], code: int, se
     assert printed.err.splitlines()[-1].startswith(f"standfast: {sentence}")
 
 
+@pytest.mark.parametrize("words", [("plan",), ("apply", "plan.json", "--yes")])
+def test_what_is_no_time_is_refused_before_any_host_is_asked(place: Place, words: tuple[str, ...]) -> None:
+    assert place.run("plan", "--out", "plan.json").code == 0
+    printed = place.run(*words, "--finish-by", "25:00")
+    assert (printed.out, printed.code) == ("", 2)
+    assert printed.err == (
+        "standfast: --finish-by '25:00' is no time. Write it as 22:30 or as 2026-03-01T02:00.\n"
+    )
+
+
 def test_a_plan_says_its_order_its_soak_and_what_would_end_too_late(place: Place) -> None:
     printed = place.run("plan", "--order", "host3,host2", "--finish-by", "2025-06-15T15:10+00:00")
     lines = printed.out.splitlines()

@@ -39,11 +39,13 @@ def apply(
     from dataclasses import replace
 
     from standfast.cli.looking import split
-    from standfast.cli.times import parse_time
+    from standfast.cli.times import check_time, parse_time
     from standfast.cli.unmovable import consented
     from standfast.codec import read_file
     from standfast.model.plan import Plan
 
+    if finish_by is not None:
+        check_time(finish_by, option="--finish-by")
     wanted = read_file(plan, "plan", Plan)
     if consent is not None:
         wanted = consented(wanted, split(consent), by=session.actor(), at=session.now())

@@ -80,7 +80,7 @@ def plan(
 
     from standfast.cli import unmovable
     from standfast.cli.looking import host_ids, split
-    from standfast.cli.times import parse_time
+    from standfast.cli.times import check_time, parse_time
     from standfast.codec import to_plain, write_file
     from standfast.files import check_writable
     from standfast.plan.levers import EFFORT, levers
@@ -89,6 +89,8 @@ def plan(
     for option, names in (("--hosts", hosts), ("--order", order), ("--exclude", exclude)):
         if names is not None and not split(names):
             raise UsageError("no_hosts", f"{option} names no host", do="Name some, or leave it out.")
+    if finish_by is not None:
+        check_time(finish_by, option="--finish-by")
     given = unmovable.options(words)
     check_writable(out, "plan file", option="--out")
     if html is not None:

@@ -27,6 +27,11 @@ def parse_time(text: str, now: float, *, option: str) -> float:
     return found.timestamp()
 
 
+def check_time(text: str, *, option: str) -> None:
+    """Whether it is a time at all, asked before any host is. Raises UsageError."""
+    parse_time(text, 0.0, option=option)
+
+
 def _clock(text: str, here: datetime) -> datetime:
     """The next time at which a clock shows it. Raises ValueError."""
     at = clock.fromisoformat(text)
