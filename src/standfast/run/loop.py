@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import replace
-from typing import Any
 
 import structlog
 
 from standfast.model.cluster import Snapshot
 from standfast.model.errors import StandfastError
 from standfast.model.exam import Exam
-from standfast.model.ids import HostId, RunId
+from standfast.model.ids import HostId, MoveId, RunId
 from standfast.model.moves import MoveOutcome
 from standfast.model.run import MoveState, Run
 from standfast.ports import Fencing, Outside
@@ -71,7 +70,7 @@ class RunLoop:
         if run.ended and not run.commands and not returning.to_return(run):
             return False
         # Asked before looking: what a platform says has ended is then seen as it is after its end.
-        outcomes = {move.id: self._outcome(move) for move in run.moves if move.state is MoveState.STARTED}
+        outcomes, unanswered = self._outcomes(run)
         try:
             snapshot = self._look(run)
         except StandfastError as error:
@@ -85,6 +84,7 @@ class RunLoop:
         seen = Seen(
             snapshot,
             outcomes=outcomes,
+            unanswered=unanswered,
             scans=answers.scans,
             healths=answers.healths,
             exams=self._exams,
@@ -135,8 +135,19 @@ class RunLoop:
             self._store.write(fencing.epoch, self._run, (), events, now)
         return bool(events)
 
-    def _outcome(self, move: Any) -> MoveOutcome:
-        return self._outside.platform.move_outcome(order_of(move))
+    def _outcomes(self, run: Run) -> tuple[dict[MoveId, MoveOutcome], frozenset[MoveId]]:
+        """What the platform says of each move under way, and those that it can't be asked about now."""
+        found: dict[MoveId, MoveOutcome] = {}
+        unanswered: set[MoveId] = set()
+        for move in run.moves:
+            if move.state is not MoveState.STARTED:
+                continue
+            try:
+                found[move.id] = self._outside.platform.move_outcome(order_of(move))
+            except StandfastError as error:
+                log.warning("what became of a move can't be asked", move=move.id, error=str(error))
+                unanswered.add(move.id)
+        return found, frozenset(unanswered)
 
     def _publish(self, run: Run, seen: Seen, now: float, fencing: Fencing) -> None:
         self._store.publish(fencing.epoch, self._run, eta.live(run, seen, now), now)

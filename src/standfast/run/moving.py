@@ -30,6 +30,8 @@ def _judge(view: View, move: MoveRow) -> tuple[Action, ...]:
     outcome = view.seen.outcomes.get(move.id)
     if StartMove(order_of(move)).key in view.seen.under_way:
         return ()
+    if move.id in view.seen.unanswered and view.now < move.deadline_at:
+        return ()  # its end may be known a moment later; once its time is over, the VM's place has to do
     if vm is None or vm.state in (VmState.INCOMING, VmState.UNKNOWN):
         return _unseen(view, move)
     if running(outcome) or (vm.flight is not None and vm.host == move.source):

@@ -32,6 +32,8 @@ class Seen:
 
     snapshot: Snapshot
     outcomes: Mapping[MoveId, MoveOutcome] = field(default_factory=dict)
+    unanswered: frozenset[MoveId] = frozenset()
+    """Moves that the platform could not be asked about; asked again at the next tick."""
     scans: Mapping[HostId, UpdateState] = field(default_factory=dict)
     healths: Mapping[HostId, Health] = field(default_factory=dict)
     exams: Mapping[HostId, Exam] = field(default_factory=dict)

@@ -569,3 +569,21 @@ def test_a_vm_that_another_job_holds_is_waited_for_and_not_forever() -> None:
     assert decide(run(ready("a", Phase.DRAINING)), seen, NOW) == ()
     found = only_row(decide(run(ready("a", Phase.DRAINING)), seen, NOW + 1800))
     assert (found.phase, found.reason.code) == (Phase.HELD, Code.VM_BUSY)
+
+
+def test_a_move_that_the_platform_can_not_be_asked_about_is_not_judged_until_its_time_is_over() -> None:
+    the_run = run(ready("a", Phase.DRAINING), moves=(move("v", "a", "b"),))
+    for place in ("a", "b"):
+        seen = Seen(
+            snapshot((host("a", **CORDONED), host("b")), vm("v", place)),
+            unanswered=frozenset({the_run.moves[0].id}),
+        )
+        early = [change for action in decide(the_run, seen, NOW) for change in action.changes]
+        assert not any(isinstance(change, PutMove) for change in early)
+        (late,) = [
+            change.row
+            for action in decide(the_run, seen, the_run.moves[0].deadline_at)
+            for change in action.changes
+            if isinstance(change, PutMove) and change.row.id == the_run.moves[0].id
+        ]
+        assert late.state is (MoveState.DONE if place == "b" else MoveState.FAILED)

@@ -102,6 +102,20 @@ def test_calls_that_fail_once_are_made_again(drives: DriveMaker, name: str, when
     the_drive.assert_kept()
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_platform_that_can_not_say_what_became_of_a_move_is_asked_again(
+    drives: DriveMaker, when: str
+) -> None:
+    the_drive = drives(SimSpec(hosts=3, vms=4))
+    the_drive.begin()
+    the_drive.until(lambda run: any(move.state is MoveState.STARTED for move in run.moves))
+    the_drive.world.fail_call("move_outcome", 7, when=when)  # type: ignore[arg-type]
+    the_drive.start_controller()
+    assert the_drive.to_the_end().state is RunState.COMPLETED
+    assert all(move.state is MoveState.DONE for move in the_drive.run.moves)
+    the_drive.assert_kept()
+
+
 def test_a_failed_move_is_tried_again(drives: DriveMaker) -> None:
     the_drive = drives()
     the_drive.world.fail_moves(2, vm=the_drive.world.vm_id("vm05"))
