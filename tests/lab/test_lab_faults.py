@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from standfast.lab import network
 from standfast.lab.cluster import Lab
 from standfast.lab.errors import LabError
 from standfast.lab.faults import FAULTS, SLOW_BOOT_SECONDS, find, mend
+from standfast.lab.names import Net
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
@@ -36,12 +38,20 @@ def migration_reached(lab: Lab) -> bool:
     return lab.ssh(OTHER, f"ssh -o ConnectTimeout=2 {HOST}-mig true", check=False).returncode == 0
 
 
+def fast(net: Net) -> Callable[[Lab], bool]:
+    return lambda lab: "rate" not in network.shaping(lab.host(HOST).names, lab.host(HOST).number, net)
+
+
 WELL: dict[str, Callable[[Lab], bool]] = {
     "management": answers,
     "migration": migration_reached,
     "libvirtd": says("virsh -q -c qemu:///system uri"),
     "dpkg-lock": says("dpkg --configure -a"),
     "disk": says(f"head -c 9999 /dev/zero >{ARCHIVES}/probe && rm {ARCHIVES}/probe"),
+    "slow-management": fast(Net.MANAGEMENT),
+    "slow-migration": fast(Net.MIGRATION),
+    "storage": says("test -s /srv/vm/boot/vmlinuz"),
+    "package": says("apt-get -qq update && ! apt-cache policy standfast-lab-broken | grep -q 1.1"),
 }
 """What is so on a host that isn't broken so: the faults that touch no VM."""
 
@@ -125,15 +135,40 @@ def test_boots_are_slow_until_that_is_mended(lab: Lab) -> None:
     assert float(seconds.read_text()) == lab.state.spec.boot_seconds
 
 
+def test_a_qemu_that_is_killed_takes_one_vm_along_and_mending_starts_that_one(lab: Lab) -> None:
+    before = lab.where()
+    find("qemu").do(lab, HOST)
+    find("qemu").do(lab, HOST)  # twice is once
+    (gone,) = (vm for vm, hosts in lab.where().items() if not hosts)
+    assert before[gone] == [HOST]
+    mend(lab, HOST)
+    assert lab.where() == before
+
+
+def test_a_speed_that_somebody_wished_for_is_not_mended(lab: Lab) -> None:
+    lab.set_speed(Net.MIGRATION, 900_000_000, hosts=[HOST])
+    try:
+        mend(lab, HOST)
+        assert not WELL["slow-migration"](lab)
+    finally:
+        lab.set_speed(Net.MIGRATION, None, hosts=[HOST])
+
+
 def test_what_there_is_not_is_refused_and_nothing_is_broken(lab: Lab) -> None:
-    for words in (("break", "kvm9", "boot"), ("break", HOST, "luck"), ("mend", HOST, "luck"), ("mend", "")):
+    for words in (
+        ("break", "kvm9", "boot"),
+        ("break", HOST, "luck"),
+        ("mend", HOST, "luck"),
+        ("mend", ""),
+        ("break", HOST, "alertmanager"),
+    ):
         refused = _program(lab, *words)
         assert refused.returncode != 0
         assert refused.stderr.startswith("standfast lab: "), refused.stderr
     assert not lab.host(HOST).paths.fail_next_boot.exists()
     with pytest.raises(LabError, match="there are boot, slow-boot, "):
         find("luck")
-    assert set(WELL) | {"boot", "slow-boot", "power", "freeze"} == set(FAULTS)
+    assert set(WELL) | {"boot", "slow-boot", "power", "freeze", "qemu", "alertmanager"} == set(FAULTS)
 
 
 def _program(lab: Lab, *words: str) -> subprocess.CompletedProcess[str]:

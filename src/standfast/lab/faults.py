@@ -18,6 +18,9 @@ from standfast.lab.names import Net
 from standfast.lab.processes import cgroup_dirs
 
 SLOW_BOOT_SECONDS = 60.0
+SLOW = {Net.MANAGEMENT: (128_000, "128Kbit"), Net.MIGRATION: (16_000_000, "16Mbit")}
+"""How slow a slow network is, in bit/s and as `tc` shows it. A few lines a second go over the one; over the
+other a guest of the default kind dirties its memory as fast as it is copied."""
 Act = Callable[[Lab, str], None]
 """Of a lab, to one of its hosts, by name. LabError if it can't be done."""
 
@@ -90,6 +93,37 @@ def _link(lab: Lab, host: str, *, net: Net, up: bool) -> None:
     network.set_link(found.names, found.number, net, up=up)
 
 
+def _crawl(lab: Lab, host: str, *, net: Net) -> None:
+    lab.set_speed(net, SLOW[net][0], hosts=[host])
+
+
+def _as_fast_as_built(lab: Lab, host: str, *, net: Net) -> None:
+    """Only what is as slow as the fault makes it: another speed is somebody's wish."""
+    found, spec = lab.host(host), lab.state.spec
+    if f" rate {SLOW[net][1]} " not in network.shaping(found.names, found.number, net):
+        return
+    built = {
+        Net.MANAGEMENT: spec.management_speed_bits_per_second,
+        Net.MIGRATION: spec.migration_speed_bits_per_second,
+    }
+    lab.set_speed(net, built[net], hosts=[host])
+
+
+# --- packages -----------------------------------------------------------------------------------------------
+
+
+def _offer_broken(lab: Lab, host: str) -> None:
+    """All hosts read the one repository, so that all are offered it."""
+    lab.host(host)
+    lab.publish(broken=True)
+
+
+def _withdraw_broken(lab: Lab, host: str) -> None:
+    lab.publish(broken=lab.state.spec.broken)
+    if not lab.state.spec.broken:
+        _if_up(lab, host, command=_CONFIGURE)
+
+
 # --- on the host itself -------------------------------------------------------------------------------------
 
 
@@ -127,6 +161,44 @@ _FILL = (
 )
 _EMPTY = f"! mountpoint -q {_ARCHIVES} || umount {_ARCHIVES}"
 
+_BROKEN = "standfast-lab-broken"
+# As whoever made the package would: what fails is taken out of it, then dpkg ends what it had begun.
+_CONFIGURE = (
+    f"case $(dpkg-query -W -f '${{Status}}' {_BROKEN} 2>/dev/null) in *half-configured | *unpacked) "
+    f"rm -f /var/lib/dpkg/info/{_BROKEN}.postinst; dpkg --configure -a;; esac"
+)
+_SHARED = "/srv/vm"
+_HIDE = f"findmnt -n -t tmpfs {_SHARED} >/dev/null || mount -t tmpfs -o ro,size=4k,mode=0 tmpfs {_SHARED}"
+_SHOW = f"! findmnt -n -t tmpfs {_SHARED} >/dev/null || umount {_SHARED}"
+_VIRSH = "virsh -q -c qemu:///system"
+_KILLED = "/var/lib/standfast-lab-killed"
+# One VM, remembered by its name, so that mending starts this one and none that is off for another reason.
+_KILL_QEMU = (
+    f"vm=$(cat {_KILLED} 2>/dev/null); "
+    f'[ -n "$vm" ] && [ "$({_VIRSH} domstate "$vm" 2>/dev/null)" = "shut off" ] && exit 0; '
+    f"vm=$({_VIRSH} list --name | sort | head -n 1); "
+    '[ -n "$vm" ] || { echo "no VM runs on it" >&2; exit 1; }; '
+    f'printf %s "$vm" >{_KILLED}; kill -KILL "$(cat "/run/libvirt/qemu/$vm.pid")"; '
+    f'until [ "$({_VIRSH} domstate "$vm")" = "shut off" ]; do sleep 0.1; done'
+)
+_START_QEMU = (
+    f"[ -e {_KILLED} ] || exit 0; vm=$(cat {_KILLED}); "
+    f'case $({_VIRSH} domstate "$vm" 2>/dev/null) in "shut off") {_VIRSH} start "$vm" || exit 1;; esac; '
+    f"rm -f {_KILLED}"
+)
+_MONITORING = "prometheus-alertmanager"
+_KILL_MONITORING = (
+    f"systemctl cat {_MONITORING} >/dev/null 2>&1 || "
+    f"{{ echo 'no {_MONITORING} is installed on it: lab up --packages {_MONITORING}' >&2; exit 1; }}; "
+    f"systemctl mask --runtime -q {_MONITORING}; systemctl kill -s KILL {_MONITORING} 2>/dev/null; "
+    f"systemctl stop {_MONITORING}"
+)
+_START_MONITORING = (
+    f"[ ! -L /run/systemd/system/{_MONITORING}.service ] || "
+    f"{{ systemctl unmask --runtime -q {_MONITORING}; systemctl reset-failed {_MONITORING} 2>/dev/null; "
+    f"systemctl start {_MONITORING}; }}"
+)
+
 FAULTS = {
     fault.name: fault
     for fault in (
@@ -154,6 +226,24 @@ FAULTS = {
             partial(_link, net=Net.MIGRATION, up=True),
         ),
         Fault(
+            "slow-management",
+            f"slow its management network down to {SLOW[Net.MANAGEMENT][1]}/s",
+            partial(_crawl, net=Net.MANAGEMENT),
+            partial(_as_fast_as_built, net=Net.MANAGEMENT),
+        ),
+        Fault(
+            "slow-migration",
+            f"slow its migration network down to {SLOW[Net.MIGRATION][1]}/s",
+            partial(_crawl, net=Net.MIGRATION),
+            partial(_as_fast_as_built, net=Net.MIGRATION),
+        ),
+        Fault(
+            "storage",
+            "take the shared storage away from it; its VMs go on",
+            partial(_on, command=_HIDE),
+            partial(_if_up, command=_SHOW),
+        ),
+        Fault(
             "libvirtd",
             "kill its libvirtd and keep it down; its VMs go on",
             partial(_on, command=_KILL_LIBVIRT),
@@ -170,6 +260,24 @@ FAULTS = {
             "leave no room for packages",
             partial(_on, command=_FILL),
             partial(_if_up, command=_EMPTY),
+        ),
+        Fault(
+            "package",
+            "offer an update that fails while it is installed, to every host",
+            _offer_broken,
+            _withdraw_broken,
+        ),
+        Fault(
+            "alertmanager",
+            "kill the Alertmanager on it and keep it down",
+            partial(_on, command=_KILL_MONITORING),
+            partial(_if_up, command=_START_MONITORING),
+        ),
+        Fault(
+            "qemu",
+            "kill the QEMU of one of its VMs",
+            partial(_on, command=_KILL_QEMU),
+            partial(_if_up, command=_START_QEMU),
         ),
     )
 }

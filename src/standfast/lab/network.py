@@ -119,3 +119,8 @@ def shape(names: Names, number: int, netns: Path, net: Net, rate: int | None) ->
             [*prefix, "tc", "qdisc", "replace", "dev", device, "root", "tbf", *bucket],
             what=f"Setting the speed of {device}",
         )
+
+
+def shaping(names: Names, number: int, net: Net) -> str:
+    """How a host's link in one network is limited, in the words of `tc`."""
+    return run(["tc", "qdisc", "show", "dev", names.outer_veth(net, number)], check=False).stdout
