@@ -19,7 +19,7 @@ import bench
 from bench.claim import Claim, Settings, Skipped
 
 HELPERS = frozenset({"brute_force", "claim", "generated", "walking"})
-TAKES_ARGUMENTS = frozenset({"lab_kills", "mutants", "torture"})
+TAKES_ARGUMENTS = frozenset({"lab_faults", "lab_kills", "mutants", "torture"})
 """Named first, these get the rest of the line: they have a `main` of their own."""
 DATA_VARIABLE = "STANDFAST_BENCH_DATA"
 BESIDE = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,10 +32,10 @@ def can_hold_a_lab() -> None:
 
 
 @contextmanager
-def new_lab(name: str, *, hosts: int = 3, vms: int = 6, broken: bool = False) -> Iterator[Lab]:
+def new_lab(name: str, *, hosts: int = 3, vms: int = 6, packages: tuple[str, ...] = ()) -> Iterator[Lab]:
     """A lab, up, and removed on every way out; one of that name that an earlier death left goes first."""
     Lab.remove(name)
-    spec = LabSpec(name=name, hosts=default_hosts(hosts), vms=default_vms(vms), broken=broken)
+    spec = LabSpec(name=name, hosts=default_hosts(hosts), vms=default_vms(vms), packages=packages)
     try:
         yield Lab.up(spec, install=True)
     finally:
@@ -80,10 +80,10 @@ class Controller:
             self.process.wait()
             self.process = None
 
-    def begin(self) -> None:
-        """Plan everything, and approve it with nobody else to act than the `serve` of here."""
+    def begin(self, *options: str) -> None:
+        """Plan (with these options), and approve it with nobody else to act than the `serve` of here."""
         plan = self.state_dir.parent / "plan.json"
-        self.must("plan", "--out", str(plan))
+        self.must("plan", "--out", str(plan), *options)
         self.must("apply", str(plan), "--yes", "--detach")
 
     def store(self) -> Store:
@@ -110,12 +110,31 @@ def last_words(store: Store, most: int = 8) -> list[str]:
     return [event.text for event in store.events(store.find_run("last"))[-most:]]
 
 
-def left_on_hosts(lab: Lab, before: dict[str, str]) -> dict[str, Any]:
+def with_policy(lab: Lab, place: Path, policy: str) -> Path:
+    """The lab's config in a file of one's own, with a little more policy and shorter waits."""
+    text = lab.config_path.read_text(encoding="utf-8")
+    more = "move_backoff_seconds: [5, 10, 20]" + (f", {policy}" if policy else "")
+    file = place / "standfast.yaml"
+    file.write_text(text.replace("tick_seconds: 0.5}", f"tick_seconds: 0.5, {more}}}"), encoding="utf-8")
+    return file
+
+
+def start_vms(lab: Lab) -> None:
+    """Start every VM that is defined on a host and runs nowhere."""
+    running = {vm for vm, hosts in lab.where().items() if hosts}
+    for host in lab.hosts:
+        for vm in lab.virsh(host, "list --inactive --name").split():
+            if vm not in running:
+                lab.virsh(host, f"start {vm}")
+
+
+def left_on_hosts(lab: Lab, before: dict[str, str], *, leave_out: Sequence[str] = ()) -> dict[str, Any]:
     """What the hosts themselves say: which were not rebooted, not patched, and are still cordoned."""
     pending = "LC_ALL=C apt-get -qq -s dist-upgrade | grep -c ^Inst || true"
+    meant = [host for host in lab.hosts if host not in leave_out]
     return {
-        "not_rebooted": [host for host in lab.hosts if lab.boot_id(host) == before[host]],
-        "not_patched": [host for host in lab.hosts if lab.ssh(host, pending).stdout.strip() != "0"],
+        "not_rebooted": [host for host in meant if lab.boot_id(host) == before[host]],
+        "not_patched": [host for host in meant if lab.ssh(host, pending).stdout.strip() != "0"],
         "cordoned": [
             host
             for host in lab.hosts

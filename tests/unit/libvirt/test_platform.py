@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from standfast.model.cluster import Snapshot, VmState
+from standfast.model.errors import UnreachableError
 from standfast.model.ids import HostId, MoveId, VmId
 from standfast.model.moves import MoveOrder, OutcomeKind
 from standfast.model.reasons import Code
@@ -17,6 +18,7 @@ from standfast.platforms.libvirt.events import InterruptionKind
 from standfast.platforms.libvirt.hosts import LibvirtHost
 from standfast.platforms.libvirt.platform import LibvirtPlatform
 from standfast.platforms.libvirt.reading import Reader
+from standfast.platforms.libvirt.surroundings import Surroundings
 
 TEST = "test:///default"
 DOWN = "qemu+unix:///system?socket=/nowhere"
@@ -66,6 +68,29 @@ def test_another_machine_under_a_known_name_is_refused() -> None:
     assert not host.reachable
     assert "known as who-it-was" in host.unreachable_why
     assert snapshot.vms == ()
+
+
+def test_a_host_whose_bridges_were_never_told_is_silent_and_not_without_bridges() -> None:
+    answers: list[Surroundings | None] = [None, Surroundings(bridges=frozenset({"br0"})), None]
+
+    def mounts_of(name: str) -> Surroundings:
+        found = answers.pop(0)
+        if found is None:
+            raise UnreachableError("deadline", "no answer within 8 s", where=name)
+        return found
+
+    declared = [LibvirtHost("a", TEST)]
+    platform = LibvirtPlatform(
+        "c", declared, clock=time.time, ssh_config=None, known_ids={}, mounts_of=mounts_of
+    )
+    looks = []
+    for _ in range(3):
+        looks.append(platform.observe().hosts[0])
+        platform._stations[0].reader._places = None  # read so long ago that they are read anew
+    platform.close()
+    assert [host.reachable for host in looks] == [False, True, True]
+    assert looks[0].unreachable_why.startswith("a: no answer within 8 s")
+    assert all("bridge:br0" in host.networks for host in looks[1:])
 
 
 def test_a_host_that_hangs_is_not_waited_for_twice(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 
-from standfast.model.errors import OutsideError, RefusedError, StandfastError, UsageError
+from standfast.model.errors import OutsideError, RefusedError, StandfastError, UnreachableError, UsageError
 from standfast.model.hostwork import Setting
 from standfast.model.ids import HostId, VmId
 from standfast.platforms.libvirt.surroundings import SCRIPT, Surroundings, parse_surroundings
@@ -27,7 +27,8 @@ from standfast.ports import Fencing
 from standfast.transports.ssh import SshTarget
 
 CALL_SECONDS = 30.0
-LOOK_SECONDS = 5.0
+LOOK_SECONDS = 8.0
+"""Less than a platform waits for a host's answer, and enough for a handshake with a host that is busy."""
 
 _AUTOSTART = """
 LC_ALL=C
@@ -82,12 +83,18 @@ class LibvirtFence:
     def mounts(self, name: str) -> Surroundings | None:
         """Mounts, bridges and network devices of a host (by its name), for `LibvirtPlatform`.
 
-        None where it can't be asked; never raises, for a look must not fail by what it can do without.
+        Raises UnreachableError where it does not answer now; None where it can't be asked at all.
         """
         try:
-            return parse_surroundings(self._targets[name].run(SCRIPT, timeout_seconds=LOOK_SECONDS).stdout)
+            told = self._targets[name].run(SCRIPT, timeout_seconds=LOOK_SECONDS).stdout
+        except UnreachableError:
+            raise
         except (StandfastError, KeyError):
             return None
+        found = parse_surroundings(told)
+        if found is None:
+            raise UnreachableError("connection_lost", "its answer was cut off", where=name)
+        return found
 
     def journal(self, name: str, seconds: float) -> Sequence[str]:
         """What libvirt on a host (by its name) wrote in the last `seconds`; empty where it can't be asked."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from standfast.model.cluster import Cpu
-from standfast.model.errors import OutsideError, RefusedError
+from standfast.model.errors import OutsideError, RefusedError, UnreachableError
 from standfast.model.ids import HostId, VmId
 from standfast.platforms.libvirt.binding import libvirt
 from standfast.platforms.libvirt.capabilities import PoolXml, parse_capabilities, parse_pool
@@ -22,7 +22,7 @@ from standfast.platforms.libvirt.domain import Definition, bridge, parse_domain
 from standfast.platforms.libvirt.surroundings import Surroundings
 
 LookAround = Callable[[str], Surroundings | None]
-"""By the host's name; None where it can't be asked."""
+"""By the host's name; None where it can't be asked at all, UnreachableError where it does not answer now."""
 
 OLDEST_LIBVIRT = 6_005_000
 """6.5.0: the first that runs every hook in /etc/libvirt/hooks/qemu.d, on which the cordon rests."""
@@ -107,7 +107,7 @@ class Reader:
     def __init__(self, name: str, look_around: LookAround) -> None:
         self.name = name
         self._look_around = look_around
-        self._around = Surroundings()
+        self._around: Surroundings | None = None
         self._machine: _Machine | None = None
         self._places: _Places | None = None
         self._kept: dict[VmId, _Kept] = {}
@@ -124,15 +124,14 @@ class Reader:
         self._expander = CpuExpander()
 
     def read(self, connection: Any) -> HostReading:
-        """The host now. Raises libvirtError, RefusedError (`host_too_old`), OutsideError."""
+        """The host now. Raises libvirtError, RefusedError (`host_too_old`), Outside- and UnreachableError."""
         now = time.monotonic()
         machine = self._machine or self._read_machine(connection)
         self._machine = machine
         places = self._places
         if places is None or now - places.read_at > PLACES_SECONDS:
-            # What could not be asked this time is as it was; what never could is not there.
-            self._around = self._look_around(self.name) or self._around
-            places = self._places = _Places(_networks(connection, self._around), _pools(connection), now)
+            around = self._around = self._see_around()
+            places = self._places = _Places(_networks(connection, around), _pools(connection), now)
         return HostReading(
             machine.id,
             machine.memory_bytes,
@@ -143,9 +142,23 @@ class Reader:
             machine.machine_types,
             places.networks,
             places.pools,
-            self._around.mounts,
+            self._around.mounts if self._around is not None else {},
             self._read_domains(connection, now, machine.cpu),
         )
+
+    def _see_around(self) -> Surroundings:
+        """What could not be asked this time is as it was; what can't be asked at all is not there.
+
+        Raises UnreachableError where it was never known: a host whose bridges are unknown for a moment, as
+        after a restart of ours, would look like one that has none and no room for anybody's VM.
+        """
+        try:
+            found = self._look_around(self.name)
+        except UnreachableError:
+            if self._around is None:
+                raise
+            found = None
+        return found or self._around or Surroundings()
 
     def _read_machine(self, connection: Any) -> _Machine:
         version = int(connection.getLibVersion())
