@@ -1,8 +1,9 @@
 """What is done for the next wave while the one before it is still out: nothing that would take it out too.
 
-The state of its hosts is noted, and those of their VMs go that the plan sends to hosts already patched. They
-would go a minute later anyhow, to the same places; now nobody waits for them. The hosts are not cordoned and
-not out: should the run end here, their VMs only run elsewhere.
+The state of its hosts is noted, they are examined, and those of their VMs go that the plan sends to hosts
+already patched, over links that nobody before them needs. They would go a minute later anyhow, to the same
+places; now nobody waits for them. The hosts are not cordoned and not out: should the run end here, their VMs
+only run elsewhere.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from standfast.model.run import HostRow, Phase
 from standfast.model.units import count
 from standfast.plan import blockers, headroom
 from standfast.plan.reboots import compliant
-from standfast.run import draining
+from standfast.run import draining, examined
 from standfast.run.actions import Action, Ask, Question
 from standfast.run.seen import View
 from standfast.run.steps import note
@@ -26,10 +27,13 @@ EMPTY_PHASES = frozenset(
 )
 """Phases of a host that needs no migration slot any more."""
 
+LAST_PHASES = frozenset({Phase.VERIFYING, Phase.REFILLING, Phase.DONE})
+"""Phases of a host that the next one does not wait for much longer."""
+
 
 def ahead(view: View, row: HostRow, before: Sequence[HostRow]) -> tuple[Action, ...]:
-    """For a host of the next wave, once those before it are empty. Empty tuple: nothing more to do ahead."""
-    if any(other.phase not in EMPTY_PHASES for other in before):
+    """For a host of the next wave, once those before it send VMs or are empty. Empty: nothing to do ahead."""
+    if any(other.phase not in (Phase.DRAINING, *EMPTY_PHASES) for other in before):
         return ()
     if row.scan_before is None or row.health_before is None:
         noted = state_before(view, row)
@@ -38,7 +42,8 @@ def ahead(view: View, row: HostRow, before: Sequence[HostRow]) -> tuple[Action, 
     scan = row.scan_before
     if scan is None or scan.interrupted or compliant(scan, view.policy):
         return ()
-    return _moves(view, row)
+    exams = examined.ask_ahead(view, row) if all(other.phase in LAST_PHASES for other in before) else ()
+    return exams + _moves(view, row, [other for other in before if other.phase not in EMPTY_PHASES])
 
 
 def state_before(view: View, row: HostRow) -> tuple[Action, ...]:
@@ -56,19 +61,24 @@ def state_before(view: View, row: HostRow) -> tuple[Action, ...]:
     return tuple(Action(call=ask) for ask in questions if view.free_to_call(row, ask.key))
 
 
-def _moves(view: View, row: HostRow) -> tuple[Action, ...]:
+def _moves(view: View, row: HostRow, sending: Sequence[HostRow]) -> tuple[Action, ...]:
     """Moves of the plan whose target is patched and takes VMs, as far as limits, rules and headroom allow.
 
-    Each is tried once: what fails here is tried again, and counted, when it is the host's turn.
+    Hosts still `sending` come first: none goes where they have a VM under way or to send, and what they have
+    to send keeps its place among the moves at once. Each is tried once: what fails here is tried again, and
+    counted, when it is the host's turn.
     """
     found: list[Action] = []
     snapshot = view.snapshot
     tried = {move.vm for move in view.run.moves if move.step == row.host}
+    to_come = [target for other in sending for target in draining.still_to_go(view, other)]
+    before = {other.host for other in sending}
+    wanted = {*to_come, *(move.target for move in view.started if move.source in before)}
     for vm in sorted(snapshot.vms_on(row.host), key=lambda vm: (-vm.memory_bytes, vm.name)):
         target = draining.planned_target(view, row, vm)
-        if target is None or vm.flight is not None or vm.id in tried:
+        if target is None or target in wanted or vm.flight is not None or vm.id in tried:
             continue
-        if not _may_go(view, snapshot, vm, target, len(view.started) + len(found)):
+        if not _may_go(view, snapshot, vm, target, len(view.started) + len(to_come) + len(found)):
             continue
         move = draining.new_move(view, snapshot, vm, target, Purpose.EVACUATE, row.host, len(found))
         found.append(draining.start(view, vm, move))

@@ -54,6 +54,7 @@ def _start_moves(view: View, row: HostRow) -> tuple[Action, ...]:
     """
     found: list[Action] = []
     snapshot, kept = view.snapshot, None
+    taken = _links_taken(view, row)
     for vm in _in_order(view, row):
         if vm.flight is not None or shutting.awaited(view, row, vm) or not _due(view, row, vm):
             continue
@@ -67,6 +68,8 @@ def _start_moves(view: View, row: HostRow) -> tuple[Action, ...]:
             if may_get_room or view.run.plan.kind is PlanKind.EVACUATE:
                 continue
             break
+        if target in taken:
+            continue
         if not may_fly(view, snapshot, vm, target, len(view.started) + len(found)):
             continue
         move = new_move(view, snapshot, vm, target, Purpose.EVACUATE, row.host, len(found))
@@ -75,6 +78,28 @@ def _start_moves(view: View, row: HostRow) -> tuple[Action, ...]:
     if kept is None or found or view.started or _waits(view, row):
         return tuple(found)
     return hold_for(view, row, kept)
+
+
+def still_to_go(view: View, row: HostRow) -> list[HostId]:
+    """Where the plan sends each VM of the host that has not begun to move."""
+    waiting = (vm for vm in view.snapshot.vms_on(row.host) if vm.flight is None)
+    targets = (planned_target(view, row, vm) for vm in waiting)
+    return [target for target in targets if target is not None]
+
+
+def _links_taken(view: View, row: HostRow) -> frozenset[HostId]:
+    """Targets that a host earlier in the order is sending to, with more VMs to follow.
+
+    Two hosts that send to one at the same time are both empty only when nearly all has been sent; one after
+    the other, the first is patched meanwhile and the second is no later for it.
+    """
+    sending = [
+        other for other in view.run.hosts if other.phase == Phase.DRAINING and other.position < row.position
+    ]
+    flying = {(move.source, move.target) for move in view.started} if sending else set()
+    return frozenset(
+        target for other in sending for target in still_to_go(view, other) if (other.host, target) in flying
+    )
 
 
 def _in_order(view: View, row: HostRow) -> list[Vm]:

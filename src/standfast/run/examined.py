@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from standfast.doctor.before import holding
 from standfast.model.exam import Exam
+from standfast.model.reasons import Reason
 from standfast.model.run import HostRow
 from standfast.run.actions import WAIT, Action, Ask, Question
 from standfast.run.seen import View
@@ -13,6 +14,14 @@ from standfast.run.steps import calls, hold_for
 
 FRESH_SECONDS = 60.0
 """How old an exam may be when the first VM is moved off the host."""
+
+
+def ask_ahead(view: View, row: HostRow) -> tuple[Action, ...]:
+    """Have a host examined whose turn is about to come, so that nobody waits for the answer then."""
+    exam = view.seen.exams.get(row.host)
+    question = Ask(row.host, Question.EXAM)
+    known = exam is not None and _young(view, exam)
+    return calls(question) if not known and view.free_to_call(row, question.key) else ()
 
 
 def ask(view: View, row: HostRow) -> tuple[Action, ...]:
@@ -28,10 +37,7 @@ def against(view: View, row: HostRow) -> tuple[Action, ...]:
     exam = _fresh(view, row)
     if exam is None:
         return WAIT
-    steps = (step for step in view.run.plan.steps if step.host == row.host)
-    targets = frozenset(move.target for step in steps for move in step.moves)
-    ids = {host.name: host.id for host in view.snapshot.hosts if host.reachable}
-    reasons = holding(exam, ids, targets, view.policy)
+    reasons = _reasons(view, row, exam)
     if not reasons:
         return ()
     first, more = reasons[0], len(reasons) - 1
@@ -40,9 +46,26 @@ def against(view: View, row: HostRow) -> tuple[Action, ...]:
     return hold_for(view, row, first)
 
 
+def _reasons(view: View, row: HostRow, exam: Exam) -> tuple[Reason, ...]:
+    steps = (step for step in view.run.plan.steps if step.host == row.host)
+    targets = frozenset(move.target for step in steps for move in step.moves)
+    ids = {host.name: host.id for host in view.snapshot.hosts if host.reachable}
+    return holding(exam, ids, targets, view.policy)
+
+
 def _fresh(view: View, row: HostRow) -> Exam | None:
-    """An exam of this turn: an operator who resumes has mended something since the one that held the host."""
+    """A young exam of this turn; in the first one also one made ahead of it, if it found nothing.
+
+    An operator who resumes has mended something since the exam that held the host, and what was found ahead
+    may have been mended by now: both are looked at again before the host is held.
+    """
     exam = view.seen.exams.get(row.host)
-    if exam is None or exam.taken_at < max(row.since, view.now - FRESH_SECONDS):
+    if exam is None or not _young(view, exam):
         return None
-    return exam
+    if exam.taken_at >= row.since or (row.attempt == 1 and not _reasons(view, row, exam)):
+        return exam
+    return None
+
+
+def _young(view: View, exam: Exam) -> bool:
+    return exam.taken_at >= view.now - FRESH_SECONDS

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import run_build as build
 from run_drive import DriveMaker, open_drives
 
+from standfast.model.cluster import MoveLimits
 from standfast.model.hostwork import WorkKind, WorkPhase
 from standfast.model.ids import HostId, VmId
 from standfast.model.moves import Purpose
 from standfast.model.plan import PlannedMove
-from standfast.model.run import MoveState, Phase, Run, RunState, Verb
+from standfast.model.policy import Policy
+from standfast.model.run import MoveRow, MoveState, Phase, Run, RunState, Verb
 from standfast.platforms.simulated import SimSpec
 from standfast.run import actions
-from standfast.run.actions import StartMove
+from standfast.run.actions import Ask, Question, StartMove
 from standfast.run.decide import decide
 from standfast.run.lookout import KEEP_SECONDS, Lookout
 from standfast.run.seen import Seen
@@ -65,9 +68,104 @@ def test_vms_bound_for_a_patched_host_go_while_the_host_before_is_out(first: Pha
     )
 
 
-def test_a_host_that_still_evacuates_keeps_the_links_for_itself() -> None:
+def still_sends(target: str, *, policy: Policy | None = None, in_flight: bool = False) -> tuple[Run, Seen]:
+    """Like `second_host_waits` for a, and b is being evacuated, with a VM that the plan sends to `target`."""
     run, seen = second_host_waits(Phase.DRAINING, "a")
-    assert moves_begun(run, seen) == []
+    move = PlannedMove(VmId("w"), "w", HostId("b"), HostId(target), Purpose.EVACUATE, build.PREDICTED)
+    waves = tuple(
+        replace(
+            wave,
+            hosts=tuple(replace(step, moves=(move,)) if step.host == "b" else step for step in wave.hosts),
+        )
+        for wave in run.plan.waves
+    )
+    run = replace(run, plan=replace(run.plan, waves=waves, policy=policy or run.plan.policy))
+    if in_flight:
+        run = replace(run, moves=(build.move("w", "b", target),))
+    a, b, c = seen.snapshot.hosts
+    hosts = (a, replace(b, cordoned=True, cordoned_by="01RUN"), c, build.host("d"))
+    return run, replace(seen, snapshot=build.snapshot(hosts, *seen.snapshot.vms, build.vm("w", "b")))
+
+
+@pytest.mark.parametrize("in_flight", [False, True])
+def test_a_host_that_still_evacuates_keeps_the_link_that_it_needs(in_flight: bool) -> None:
+    run, seen = still_sends("a", in_flight=in_flight)
+    assert "v" not in moves_begun(run, seen)
+
+
+@pytest.mark.parametrize("in_flight", [False, True])
+def test_a_link_that_no_host_before_needs_is_used(in_flight: bool) -> None:
+    run, seen = still_sends("d", in_flight=in_flight)
+    assert "v" in moves_begun(run, seen)
+
+
+def test_moves_ahead_take_no_place_that_a_host_before_needs() -> None:
+    run, seen = still_sends("d", policy=Policy(moves_at_once=1))
+    assert moves_begun(run, seen) == ["w"]
+
+
+def two_draining_to(target: str, *moves: MoveRow, vms: str = "b1 b2 b3 c1") -> tuple[Run, Seen]:
+    """b and c of one wave are being evacuated, c after b in the order; VMs are named after their host."""
+    run = build.run(
+        build.row("a", Phase.DONE, 0),
+        build.ready("b", Phase.DRAINING, 1),
+        build.ready("c", Phase.DRAINING, 2),
+    )
+
+    def planned(host: HostId) -> tuple[PlannedMove, ...]:
+        names = [name for name in vms.split() if name[0] == host]
+        return tuple(
+            PlannedMove(VmId(name), name, host, HostId(target), Purpose.EVACUATE, build.PREDICTED)
+            for name in names
+        )
+
+    waves = tuple(
+        replace(wave, hosts=tuple(replace(step, moves=planned(step.host)) for step in wave.hosts))
+        for wave in run.plan.waves
+    )
+    run = replace(run, plan=replace(run.plan, waves=waves), moves=moves)
+    limits = MoveLimits(3, 3)
+    cordoned: dict[str, Any] = {"cordoned": True, "cordoned_by": "01RUN"}
+    hosts = (
+        build.host("a", limits=limits),
+        build.host("b", limits=limits, **cordoned),
+        build.host("c", limits=limits, **cordoned),
+    )
+    return run, Seen(build.snapshot(hosts, *(build.vm(name, name[0]) for name in vms.split())))
+
+
+def test_hosts_that_send_to_the_same_one_are_emptied_one_after_the_other() -> None:
+    under_way = (build.move("b1", "b", "a"), build.move("b2", "b", "a"))
+    run, seen = two_draining_to("a", *under_way)
+    run = replace(run, plan=replace(run.plan, policy=Policy(moves_at_once=8)))
+    assert moves_begun(run, seen) == ["b3"]
+
+
+def test_the_second_host_begins_when_the_first_has_nothing_more_to_begin() -> None:
+    under_way = (build.move("b1", "b", "a"), build.move("b2", "b", "a"))
+    run, seen = two_draining_to("a", *under_way, vms="b1 b2 c1")
+    assert moves_begun(run, seen) == ["c1"]
+
+
+def test_the_second_host_does_not_wait_for_one_that_sends_nothing() -> None:
+    """b's VM waits after a failure."""
+    failed = build.move("b1", "b", "a", state=MoveState.FAILED, ended_at=100.9)
+    run, seen = two_draining_to("a", failed, vms="b1 c1")
+    assert moves_begun(run, seen) == ["c1"]
+
+
+def test_the_next_host_is_examined_ahead_once_the_one_before_it_is_nearly_done() -> None:
+    asked = {}
+    for phase in (Phase.DRAINING, Phase.PATCHING, Phase.REBOOTING, Phase.VERIFYING):
+        run, seen = second_host_waits(phase, "a")
+        calls = [action.call for action in decide(run, seen, 101.0)]
+        asked[phase] = Ask(HostId("c"), Question.EXAM) in calls
+    assert asked == {
+        Phase.DRAINING: False,
+        Phase.PATCHING: False,
+        Phase.REBOOTING: False,
+        Phase.VERIFYING: True,
+    }
 
 
 def test_vms_bound_for_the_host_that_is_out_wait_for_it() -> None:

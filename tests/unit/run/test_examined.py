@@ -35,7 +35,7 @@ def prepared(policy: Policy | None = None) -> Run:
 
 
 def seen(exam: Exam | None, **more: Any) -> Seen:
-    works = (unit("stage", WorkPhase.SUCCEEDED),)
+    works = (unit("stage", WorkPhase.SUCCEEDED), unit("stage", WorkPhase.SUCCEEDED, 2))
     there = snapshot((host("a", works=works, cordoned=True, cordoned_by="01RUN"), host("b")), vm("v", "a"))
     return Seen(there, exams={A: exam} if exam is not None else {}, **more)
 
@@ -64,10 +64,27 @@ def test_an_exam_is_begun_beside_what_else_prepares_the_host() -> None:
     assert calls == [Cordon(A), Ask(A, Question.EXAM)]
 
 
-@pytest.mark.parametrize("taken_at", [99.0, 139.0])
-def test_an_exam_of_an_earlier_turn_or_an_old_one_is_made_again(taken_at: float) -> None:
-    """The turn began at 100, and it is 200 now."""
-    (action,) = decide(prepared(), seen(exam(taken_at=taken_at)), NOW)
+def test_an_old_exam_is_made_again() -> None:
+    (action,) = decide(prepared(), seen(exam(taken_at=139.0)), NOW)
+    assert action.call == Ask(A, Question.EXAM)
+
+
+def turn_begun_at_195(attempt: int) -> Run:
+    made = prepared()
+    return replace(made, hosts=(replace(made.hosts[0], since=195.0, attempt=attempt),))
+
+
+def test_an_exam_made_ahead_of_the_turn_that_found_nothing_is_good_enough() -> None:
+    assert outcome(turn_begun_at_195(1), seen(exam(taken_at=190.0))) == (Phase.DRAINING, None)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "found"),
+    [(1, {"other_hands": PACEMAKER}), (2, {})],
+    ids=["it found something", "a second try"],
+)
+def test_an_exam_made_ahead_is_made_again(attempt: int, found: dict[str, Any]) -> None:
+    (action,) = decide(turn_begun_at_195(attempt), seen(exam(taken_at=190.0, **found)), NOW)
     assert action.call == Ask(A, Question.EXAM)
 
 
