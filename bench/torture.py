@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import argparse
+import functools
+import gc
 import json
 import logging
 import os
@@ -23,6 +25,8 @@ import structlog
 from bench._scenario import scenario
 from bench._trial import Trial, Verdict
 from bench.claim import Claim, Settings
+
+from standfast.store import Store
 
 SHORT = 300
 
@@ -45,17 +49,29 @@ def play(seed: int) -> Verdict:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
     with tempfile.TemporaryDirectory(prefix="standfast-torture-", dir=memory) as where:
-        return Trial(scenario(seed), Path(where)).run()
+        store = Path(where) / "state.db"
+        store.write_bytes(_new_store())
+        return Trial(scenario(seed), store).run()
+
+
+@functools.cache
+def _new_store() -> bytes:
+    """An empty store, made once per process: its migrations take as long as many a run."""
+    with tempfile.TemporaryDirectory(prefix="standfast-torture-") as where:
+        path = Path(where) / "state.db"
+        Store.open(path).close()
+        return path.read_bytes()
 
 
 def _outcome(seed: int) -> Outcome:
     verdict = play(seed)
+    gc.collect()  # in place of looking for cycles all the time
     return Outcome(seed, verdict.ended, verdict.kills, verdict.held, verdict.stuck, verdict.violations)
 
 
-def outcomes(seeds: Sequence[int]) -> Iterator[Outcome]:
-    """All of them, on all processors."""
-    with ProcessPoolExecutor() as pool:
+def outcomes(seeds: Sequence[int], jobs: int | None = None) -> Iterator[Outcome]:
+    """All of them, in so many processes; None: one per processor."""
+    with ProcessPoolExecutor(jobs, initializer=gc.disable) as pool:
         yield from pool.map(_outcome, seeds, chunksize=8)
 
 
@@ -98,6 +114,7 @@ def main(arguments: Sequence[str]) -> int:
     """1 if a promise was broken or a run got stuck."""
     parser = argparse.ArgumentParser(prog="./dev bench torture", description=__doc__)
     parser.add_argument("--runs", type=int, default=SHORT, metavar="N")
+    parser.add_argument("--jobs", type=int, metavar="N", help="processes; one per processor unless said")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="the first seed")
     parser.add_argument(
         "--repeat", type=int, metavar="SEED", help="play this one and print all that happened"
@@ -112,7 +129,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"seed {verdict.seed}: {how}; {broken}")
         return int(bool(verdict.violations) or verdict.stuck)
     began = time.monotonic()
-    found = list(outcomes(range(options.seed, options.seed + options.runs)))
+    found = list(outcomes(range(options.seed, options.seed + options.runs), options.jobs))
     told = summary(found, time.monotonic() - began)
     if options.json:
         print(json.dumps(told))

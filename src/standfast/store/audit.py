@@ -40,11 +40,13 @@ def link(before: str, event: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(said, separators=(",", ":")).encode()).hexdigest()
 
 
+_LAST = select(schema.event.c.chain).order_by(schema.event.c.id.desc()).limit(1).with_for_update()
+
+
 def append(connection: Connection, events: Sequence[dict[str, Any]]) -> None:
     """Write events at the end of the chain, within a writer's transaction."""
     table = schema.event
-    last = select(table.c.chain).order_by(table.c.id.desc()).limit(1).with_for_update()
-    before = connection.execute(last).scalar_one_or_none() or ""
+    before = connection.execute(_LAST).scalar_one_or_none() or ""
     linked = []
     for event in events:
         before = link(before, event)

@@ -14,6 +14,7 @@ from standfast.model.errors import LeaseLostError
 from standfast.store.schema import lease as table
 
 _NOBODY = ""
+_ROW = select(table.c.holder, table.c.epoch, table.c.expires_at, table.c.ttl_seconds).with_for_update()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +92,7 @@ def guard(connection: Connection, epoch: int) -> _Held:
 
 
 def _row(connection: Connection) -> _Held | None:
-    columns = select(table.c.holder, table.c.epoch, table.c.expires_at, table.c.ttl_seconds)
-    row = connection.execute(columns.with_for_update()).one_or_none()
+    row = connection.execute(_ROW).one_or_none()
     return None if row is None else _Held(*row)
 
 

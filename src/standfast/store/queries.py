@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from standfast.model.errors import RefusedError, UsageError
 from standfast.model.ids import RunId
@@ -23,6 +23,24 @@ from standfast.model.run import (
 )
 from standfast.store import rows, schema
 
+# Built once: a tick makes them all, and putting one together takes as long as asking it.
+_ID = bindparam("id")
+_RUN = select(schema.run).where(schema.run.c.id == _ID)
+_DIGEST = select(schema.run.c.plan_digest).where(schema.run.c.id == _ID)
+_CLUSTER = select(schema.run.c.cluster).where(schema.run.c.id == _ID)
+_HOSTS = select(*rows.HOST_COLUMNS).where(schema.host.c.run == _ID)
+_MOVES = (
+    select(*rows.MOVE_COLUMNS)
+    .where(schema.move.c.run == _ID)
+    .order_by(schema.move.c.started_at, schema.move.c.id)
+)
+_JOURNAL = select(schema.journal).where(schema.journal.c.run == _ID).order_by(schema.journal.c.id)
+_COMMANDS = (
+    select(schema.command)
+    .where(schema.command.c.run == _ID, schema.command.c.handled_at.is_(None))
+    .order_by(schema.command.c.id)
+)
+
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
@@ -40,7 +58,7 @@ class RunSummary:
 
 def run(connection: Connection, id: RunId, plan: Plan) -> Run:
     """The run with all of its rows. Raises RefusedError("run_unknown"), FileFormatError("row_unreadable")."""
-    row = connection.execute(select(schema.run).where(schema.run.c.id == id)).one_or_none()
+    row = connection.execute(_RUN, {"id": id}).one_or_none()
     if row is None:
         raise run_unknown(id)
     why = rows.why_held(row.state, plan)
@@ -72,8 +90,7 @@ def plan(connection: Connection, run: RunId) -> Plan:
 
 def plan_digest(connection: Connection, run: RunId) -> str:
     """The digest of the run's plan. Raises RefusedError("run_unknown")."""
-    table = schema.run.c
-    digest = connection.execute(select(table.plan_digest).where(table.id == run)).scalar_one_or_none()
+    digest = connection.execute(_DIGEST, {"id": run}).scalar_one_or_none()
     if digest is None:
         raise run_unknown(run)
     return str(digest)
@@ -81,8 +98,7 @@ def plan_digest(connection: Connection, run: RunId) -> str:
 
 def cluster_of(connection: Connection, run: RunId) -> str:
     """The cluster of the run. Raises RefusedError("run_unknown")."""
-    table = schema.run.c
-    cluster = connection.execute(select(table.cluster).where(table.id == run)).scalar_one_or_none()
+    cluster = connection.execute(_CLUSTER, {"id": run}).scalar_one_or_none()
     if cluster is None:
         raise run_unknown(run)
     return str(cluster)
@@ -190,27 +206,20 @@ def events(connection: Connection, run: RunId, after: int) -> tuple[EventRow, ..
 
 
 def _hosts(connection: Connection, run: RunId) -> tuple[HostRow, ...]:
-    table = schema.host.c
-    found = connection.execute(select(*rows.HOST_COLUMNS).where(table.run == run)).all()
+    found = connection.execute(_HOSTS, {"id": run}).all()
     return tuple(sorted((rows.host_row(*row) for row in found), key=lambda row: (row.position, row.host)))
 
 
 def _moves(connection: Connection, run: RunId) -> tuple[MoveRow, ...]:
-    table = schema.move.c
-    query = select(*rows.MOVE_COLUMNS).where(table.run == run).order_by(table.started_at, table.id)
-    return tuple(rows.move_row(*row) for row in connection.execute(query).all())
+    return tuple(rows.move_row(*row) for row in connection.execute(_MOVES, {"id": run}).all())
 
 
 def _journal(connection: Connection, run: RunId) -> tuple[JournalRow, ...]:
-    table = schema.journal
-    query = select(table).where(table.c.run == run).order_by(table.c.id)
-    return tuple(rows.journal_row(run, row) for row in connection.execute(query))
+    return tuple(rows.journal_row(run, row) for row in connection.execute(_JOURNAL, {"id": run}))
 
 
 def _commands(connection: Connection, run: RunId) -> tuple[CommandRow, ...]:
-    table = schema.command
-    query = select(table).where(table.c.run == run, table.c.handled_at.is_(None)).order_by(table.c.id)
-    found = (rows.command_row(run, row) for row in connection.execute(query))
+    found = (rows.command_row(run, row) for row in connection.execute(_COMMANDS, {"id": run}))
     return tuple(row for row in found if row is not None)
 
 
