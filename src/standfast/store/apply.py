@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, insert, select, update
+from sqlalchemy import Connection, Table, Update, and_, bindparam, insert, select, update
 
 from standfast.model.errors import RefusedError
 from standfast.model.ids import RunId
@@ -27,6 +28,13 @@ from standfast.store.changes import (
     PutRun,
     TakeJournal,
 )
+
+
+@cache
+def _update(table: Table, key: tuple[str, ...], values: tuple[str, ...]) -> Update:
+    """Put together once for each table: that takes as long as to carry it out."""
+    found = and_(*(table.c[name] == bindparam(f"key_{name}") for name in key))
+    return update(table).where(found).values({name: bindparam(name) for name in values})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +72,10 @@ class Writing:
     def put(self, table: Table, key: dict[str, str], values: dict[str, Any]) -> None:
         """Update the run's row of that key, or add it."""
         key = {"run": self.run, **key}
-        found = and_(*(table.c[name] == value for name, value in key.items()))
-        if self.connection.execute(update(table).where(found).values(values)).rowcount == 0:
-            self.connection.execute(insert(table).values(**key, cluster=self.cluster, **values))
+        found = {f"key_{name}": value for name, value in key.items()}
+        statement = _update(table, tuple(key), tuple(values))
+        if self.connection.execute(statement, {**found, **values}).rowcount == 0:
+            self.connection.execute(insert(table), {**key, "cluster": self.cluster, **values})
 
     def _event(self, event: NewEvent) -> dict[str, Any]:
         return {
