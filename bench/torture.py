@@ -25,7 +25,6 @@ import structlog
 from bench._scenario import scenario
 from bench._trial import Trial, Verdict
 from bench.claim import Claim, Settings
-
 from standfast.plan import search
 from standfast.store import Store
 
