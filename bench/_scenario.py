@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from standfast.model.hostwork import WorkKind
 from standfast.model.ids import HostId, VmId
@@ -12,12 +13,14 @@ from standfast.model.policy import Policy
 from standfast.model.run import Verb
 from standfast.model.units import GIB, MIB
 from standfast.platforms.simulated import Deed, SimSpec, SimWorld
+from standfast.run.verdicts import ABOUT_HOSTS
 
 HORIZON_SECONDS = 1_500.0
 """Over which faults and words are strewn: about as long as a run takes."""
 CALLS = (
     *("observe", "look", "scan", "health", "begin", "cordon", "uncordon"),
     *("start_move", "move_outcome", "cancel_move", "give_back"),
+    *("find_silence", "keep_silence", "lift_silence"),
 )
 
 
@@ -34,10 +37,36 @@ class Mishap:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """An operator says `verb` at that time."""
+    """An operator says `verb` at that time, of the host of that number where the verb names one."""
 
     verb: Verb
     at: float
+    host: int | None = None
+
+
+class Trouble(StrEnum):
+    """What may befall the controller itself."""
+
+    ABSENT = "the controller is dead"
+    LOCKED = "the store can't be used"
+    JUMP = "the controller's clock is set"
+    DOWNGRADE = "an older release takes over"
+    DAMAGE = "the store is damaged"
+    RESTORE = "an older copy of the store is put back"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnTrouble:
+    """Of the controller: for `seconds`, or by so many (the clock), or so many ago (the copy)."""
+
+    what: Trouble
+    at: float
+    seconds: float
+
+    @property
+    def transient(self) -> bool:
+        """The run has to complete all the same, without an operator."""
+        return self.what in (Trouble.ABSENT, Trouble.LOCKED) and self.seconds <= 300.0
 
 
 @dataclass(frozen=True)
@@ -49,6 +78,7 @@ class Scenario:
     policy: Policy
     mishaps: tuple[Mishap, ...]
     words: tuple[Word, ...]
+    own: tuple[OwnTrouble, ...]
     death_chance: float
     """Chance to die at each commit and at each side of each outward call."""
     most_deaths: int
@@ -56,10 +86,9 @@ class Scenario:
     @property
     def must_complete(self) -> bool:
         """Nothing but what passes goes wrong, and nobody ends the run."""
-        ends = {Verb.CANCEL, Verb.ABANDON}
-        return all(one.transient for one in self.mishaps) and not any(
-            word.verb in ends for word in self.words
-        )
+        ends = {Verb.CANCEL, Verb.ABANDON, Verb.SKIP}
+        passes = all(one.transient for one in self.mishaps) and all(one.transient for one in self.own)
+        return passes and not any(word.verb in ends for word in self.words)
 
 
 def scenario(seed: int) -> Scenario:
@@ -73,6 +102,7 @@ def scenario(seed: int) -> Scenario:
         _policy(chance),
         tuple(make(chance, spec) for make in makers),
         _words(chance),
+        _own(chance),
         death_chance=chance.choice((0.0, 0.01, 0.03, 0.1, 0.3)),
         most_deaths=chance.choice((1, 3, 10, 60)),
     )
@@ -123,11 +153,23 @@ def _words(chance: random.Random) -> tuple[Word, ...]:
     words: list[Word] = []
     for _ in range(chance.choice((0, 0, 0, 1, 2))):
         at = chance.uniform(0.0, HORIZON_SECONDS)
-        verb = chance.choice((Verb.PAUSE, Verb.PAUSE, Verb.RESUME, Verb.CANCEL, Verb.ABANDON))
-        words.append(Word(verb, at))
+        verb = chance.choice((Verb.PAUSE, Verb.PAUSE, *Verb))
+        about = chance.randrange(100) if verb in ABOUT_HOSTS else None
+        words.append(Word(verb, at, about))
         if verb is Verb.PAUSE:
             words.append(Word(Verb.RESUME, at + chance.uniform(1.0, 300.0)))
     return tuple(sorted(words, key=lambda word: word.at))
+
+
+def _own(chance: random.Random) -> tuple[OwnTrouble, ...]:
+    found = []
+    for _ in range(chance.choice((0, 0, 0, 1, 1, 2))):
+        what = chance.choice(list(Trouble))
+        seconds = chance.choice((20.0, 200.0, 2_000.0))
+        if what is Trouble.JUMP:
+            seconds = chance.choice((-7_200.0, -30.0, 30.0, 600.0, 7_200.0))
+        found.append(OwnTrouble(what, chance.uniform(0.0, HORIZON_SECONDS), seconds))
+    return tuple(sorted(found, key=lambda trouble: trouble.at))
 
 
 # --- mishaps ------------------------------------------------------------------------------------------------
@@ -138,7 +180,8 @@ def _host(world: SimWorld, index: int) -> HostId:
 
 
 def _vm(world: SimWorld, index: int) -> VmId | None:
-    vms = list(world.vm_names)
+    with world.open(write=False) as state:
+        vms = list(state.vms)
     return vms[index % len(vms)] if vms else None
 
 
@@ -261,17 +304,93 @@ def _clock_off(chance: random.Random, _: SimSpec) -> Mishap:
 
 def _by_hand(chance: random.Random, _: SimSpec) -> Mishap:
     host, index, deed = chance.randrange(100), chance.randrange(100), chance.choice(list(Deed))
+    size = chance.choice((96, 640, 1_024)) * MIB
 
     def strike(world: SimWorld) -> None:
         vm = None if deed is Deed.CORDON else _vm(world, index)
         if vm is not None or deed is Deed.CORDON:
-            world.by_hand(deed, _host(world, host), vm)
+            world.by_hand(deed, _host(world, host), vm, memory_bytes=size)
 
     return Mishap(f"somebody does by hand: {deed} VM {index}, host {host}", strike, False, _when(chance))
 
 
 def _orders_forgotten(chance: random.Random, _: SimSpec) -> Mishap:
     return Mishap("the platform forgets its orders", lambda world: world.forget_orders(), at=_when(chance))
+
+
+def _late_success(chance: random.Random, _: SimSpec) -> Mishap:
+    index, seconds = chance.randrange(100), chance.uniform(100.0, 400.0)
+
+    def strike(world: SimWorld) -> None:
+        if (vm := _vm(world, index)) is not None:
+            world.stall_moves(vm, seconds=seconds)
+            world.fail_call("cancel_move", 3)
+
+    return Mishap(f"a move of VM {index} stands still for {seconds:.0f} s, then goes on", strike)
+
+
+def _loses_power(chance: random.Random, _: SimSpec) -> Mishap:
+    index, back = chance.randrange(100), chance.choice((None, 30.0, 400.0))
+
+    def strike(world: SimWorld) -> None:
+        world.lose_power(_host(world, index), back)
+
+    told = "for good" if back is None else f"for {back:.0f} s"
+    return Mishap(f"host {index} loses its power {told}", strike, False, _when(chance))
+
+
+def _target_dies(chance: random.Random, _: SimSpec) -> Mishap:
+    index, back = chance.randrange(100), chance.choice((None, 60.0))
+
+    def strike(world: SimWorld) -> None:
+        with world.open(write=False) as state:
+            targets = [vm.flight.target for vm in state.vms.values() if vm.flight is not None]
+        world.lose_power(targets[0] if targets else _host(world, index), back)
+
+    return Mishap("the target of a move loses its power", strike, False, chance.uniform(5.0, 600.0))
+
+
+def _hosts_cut_off(chance: random.Random, spec: SimSpec) -> Mishap:
+    one, seconds = chance.randrange(spec.hosts), chance.choice((20.0, 1_000.0))
+    other = (one + chance.randrange(1, spec.hosts)) % spec.hosts
+
+    def strike(world: SimWorld) -> None:
+        world.cut_off(_host(world, one), _host(world, other), seconds)
+
+    text = f"hosts {one} and {other} can't reach each other for {seconds:.0f} s"
+    return Mishap(text, strike, seconds < 60, _when(chance))
+
+
+def _old_kernel(chance: random.Random, _: SimSpec) -> Mishap:
+    index, times = chance.randrange(100), chance.choice((1, 5))
+    return Mishap(
+        f"host {index} comes back with its old kernel {times} times",
+        lambda world: world.old_kernel(_host(world, index), times),
+        transient=times == 1,
+    )
+
+
+def _half_way(chance: random.Random, _: SimSpec) -> Mishap:
+    index = chance.randrange(100)
+    return Mishap(
+        f"the update of host {index} stops half-way",
+        lambda world: world.stop_half_way(_host(world, index)),
+        False,
+    )
+
+
+def _disk(chance: random.Random, _: SimSpec) -> Mishap:
+    index, full = chance.randrange(100), chance.random() < 0.5
+    return Mishap(
+        f"the disk of host {index} is {'full' if full else 'read-only'}",
+        lambda world: world.disk(_host(world, index), full=full, read_only=not full),
+        False,
+        _when(chance),
+    )
+
+
+def _monitoring_down(chance: random.Random, _: SimSpec) -> Mishap:
+    return Mishap("monitoring is down", lambda world: world.monitoring(down=True), False, _when(chance))
 
 
 _MISHAPS: tuple[Callable[[random.Random, SimSpec], Mishap], ...] = (
@@ -285,5 +404,8 @@ _MISHAPS: tuple[Callable[[random.Random, SimSpec], Mishap], ...] = (
         _work_fails,
         _clock_off,
         _by_hand,
+        _by_hand,
     ),
+    *(_late_success, _loses_power, _target_dies, _hosts_cut_off, _old_kernel, _half_way, _disk),
+    _monitoring_down,
 )

@@ -8,26 +8,30 @@ knows.
 from __future__ import annotations
 
 import random
+import sqlite3
 import traceback
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bench._scenario import Scenario
+from bench._scenario import OwnTrouble, Scenario, Trouble
 from standfast.codec import digest
 from standfast.model.cluster import Rules, Snapshot
-from standfast.model.errors import StandfastError
-from standfast.model.ids import RunId
-from standfast.model.run import Run, RunState, Verb
+from standfast.model.errors import FileFormatError, OutsideError, StandfastError
+from standfast.model.ids import HostId, RunId
+from standfast.model.run import ENDED_PHASES, Run, RunState, Verb
 from standfast.plan.make import make_plan
 from standfast.platforms.simulated import SimWorld
-from standfast.ports import Outside
+from standfast.ports import Clock, Outside
 from standfast.run.loop import RunLoop
 from standfast.run.observe import observe
-from standfast.store import Store
+from standfast.store import Store, keeping
 
 RUN = RunId("01TORTURE")
+STRANGE = "warming"
+"""A phase of a host that only a newer release knows."""
 MOST_TICKS = 20_000
 MOST_HELD = 12
 """How often an operator has to help at most; more is going in circles."""
@@ -79,6 +83,24 @@ class _Mortal:
         return call
 
 
+class StoreDown(OutsideError):
+    """The store can't be used now, as where another process locks it or its disk is full."""
+
+
+class _SetClock:
+    """The world's clock as a controller sees it whose own is off."""
+
+    def __init__(self, inner: Clock) -> None:
+        self._inner = inner
+        self.off_by = 0.0
+
+    def now(self) -> float:
+        return self._inner.now() + self.off_by
+
+    def sleep(self, seconds: float) -> None:
+        self._inner.sleep(seconds)
+
+
 class _Remembered:
     """A store whose rows are read again only after something was written, and by every new controller.
 
@@ -92,6 +114,7 @@ class _Remembered:
         self._store = store
         self._run: Run | None = None
         self._published = 0
+        self.down = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
@@ -99,13 +122,19 @@ class _Remembered:
     def forget(self) -> None:
         self._run = None
 
+    def _must_be_up(self) -> None:
+        if self.down:
+            raise StoreDown("store_locked", "the store is locked")
+
     def run(self, run: RunId) -> Run:
+        self._must_be_up()
         if self._run is None:
             self._run = self._store.run(run)
         return self._run
 
     def write(self, *args: Any) -> None:
         self.forget()
+        self._must_be_up()
         self._store.write(*args)
 
     def command(self, *args: Any) -> int:
@@ -113,6 +142,7 @@ class _Remembered:
         return self._store.command(*args)
 
     def publish(self, *args: Any) -> None:
+        self._must_be_up()
         self._published += 1
         if self._published % self.PUBLISH_EVERY == 1:
             self._store.publish(*args)
@@ -124,7 +154,17 @@ class Trial:
     def __init__(self, scenario: Scenario, where: Path) -> None:
         self.scenario = scenario
         self.world = SimWorld(scenario.spec)
+        self._path = where
         self.store = _Remembered(Store.open(where))
+        self._clock = _SetClock(self.world.clock)
+        self._own = list(scenario.own)
+        self._copies = [max(0.0, one.at - one.seconds) for one in self._own if one.what is Trouble.RESTORE]
+        self._passes: list[tuple[float, Callable[[], None]]] = []
+        self._absent = False
+        self._broken: list[str] = []
+        self._strange: tuple[HostId, str] | None = None
+        self._copy = where.with_name("copy.db")
+        self._copied_at = self.world.clock.now()
         self.verdict = Verdict(scenario.seed, "", must_complete=scenario.must_complete)
         self._chance = random.Random(scenario.seed + 1)
         self._loop: RunLoop | None = None
@@ -152,12 +192,20 @@ class Trial:
             self.verdict.ended, self.verdict.must_complete = "refused", False
             return
         self.store.create_run(RUN, plan, digest(plan), "torture", self.world.clock.now())
+        self._keep_copy()
         for _ in range(MOST_TICKS):
+            self._fate()
+            if self._absent:
+                self.world.clock.sleep(self.scenario.policy.tick_seconds)
+                continue
+            if self.store.down:
+                self._tick()
+                self.world.clock.sleep(self.scenario.policy.tick_seconds)
+                continue
             run = self.store.run(RUN)
             if run.ended:
                 self.verdict.ended = str(run.state)
                 return
-            self._fate()
             if run.state is RunState.HELD and self._settled() and not self._help(run):
                 break
             if run.state is RunState.PAUSED and not self._words and self._settled():
@@ -179,6 +227,8 @@ class Trial:
             if self._loop is None:
                 self._loop = self._controller()
             changed = self._loop.tick()
+        except StoreDown:  # the driver of the loops logs it and comes again
+            return False
         except Died:
             self.verdict.kills += 1
             self._loop = None
@@ -195,6 +245,8 @@ class Trial:
         inner = self.world.outside
         outside: Outside = replace(
             inner,
+            clock=self._clock,
+            silencers=tuple(_Mortal(one, "silencer", self._hook) for one in inner.silencers),
             platform=_Mortal(inner.platform, "platform", self._hook),
             fence=_Mortal(inner.fence, "fence", self._hook),
             work=_Mortal(inner.work, "work", self._hook),
@@ -216,15 +268,26 @@ class Trial:
             mishap = self._mishaps.pop(0)
             self._note(f"mishap: {mishap.text}")
             mishap.strike(self.world)
-        while self._words and self._words[0].at <= past:
-            self._say(self._words.pop(0).verb)
+        for due, undo in [one for one in self._passes if one[0] <= past]:
+            self._passes.remove((due, undo))
+            undo()
+        if self._copies and min(self._copies) <= past and not self.store.down:
+            self._copies.remove(min(self._copies))
+            self._keep_copy()
+        while self._own and self._own[0].at <= past and not self._passes:
+            self._befall(self._own.pop(0))
+        reachable = not self.store.down
+        while reachable and self._words and self._words[0].at <= past:
+            word = self._words.pop(0)
+            self._say(word.verb, word.host)
 
-    def _say(self, verb: Verb) -> None:
-        self._note(f"operator: {verb}")
+    def _say(self, verb: Verb, about: int | None = None) -> None:
+        host = None if about is None else list(self.world.names)[about % len(self.world.names)]
+        self._note(f"operator: {verb} {self.world.names[host] if host else ''}")
         self._abandoned |= verb is Verb.ABANDON
         self._changed_at = self.world.clock.now()
         try:
-            self.store.command(RUN, verb, "torture", self.world.clock.now())
+            self.store.command(RUN, verb, "torture", self.world.clock.now(), host)
         except StandfastError as error:
             self._note(f"refused: {error}")
 
@@ -236,6 +299,11 @@ class Trial:
         """What an operator does about a held run: mend and resume; if that is no help, cancel, then abandon.
         False once that is at its end.
         """
+        if self._strange is not None:
+            self._note(f"held: {run.reason}")
+            self._upgrade()
+            self._say(Verb.RESUME)
+            return True
         self.verdict.held += 1
         self._note(f"held: {run.reason}")
         if self.verdict.held > MOST_HELD:
@@ -244,9 +312,10 @@ class Trial:
             self.world.power_on(host)
             self.world.heal(host)
             self.world.skew_clock(host, 0.0)
-        for vm in self.world.vm_names:
-            self.world.never_converge(vm, False)
+        self.world.monitoring(down=False)
         with self.world.open() as state:
+            for vm in state.vms.values():
+                vm.never_converges = False
             for about in state.hosts.values():
                 if about.cordoned_by and about.cordoned_by != RUN:
                     about.cordoned_by = ""
@@ -259,13 +328,115 @@ class Trial:
         )
         return True
 
+    # --- what befalls the controller itself -----------------------------------------------------------------
+
+    def _befall(self, trouble: OwnTrouble) -> None:
+        self._note(f"{trouble.what}: {trouble.seconds:.0f} s")
+        match trouble.what:
+            case Trouble.ABSENT:
+                self._loop, self._absent = None, True
+                self.verdict.kills += 1
+                # Counted from its own begin: a lease's length later nothing of it may be silent any more.
+                if trouble.seconds > self._lease_seconds:
+                    self._later(self._lease_seconds + 1.0, self._no_silence)
+                self._later(trouble.seconds, self._come_back)
+            case Trouble.LOCKED:
+                self.store.down = True
+                self._later(trouble.seconds, self._unlock)
+            case Trouble.JUMP:
+                self._clock.off_by += trouble.seconds
+            case Trouble.DOWNGRADE:
+                self._downgrade(trouble.seconds)
+            case Trouble.DAMAGE:
+                self._damage()
+            case Trouble.RESTORE:
+                self._restore()
+
+    def _later(self, seconds: float, undo: Callable[[], None]) -> None:
+        self._passes.append((self.world.clock.now() - self._began + seconds, undo))
+
+    @property
+    def _lease_seconds(self) -> float:
+        return max((one.lease_seconds for one in self.world.outside.silencers), default=0.0)
+
+    def _no_silence(self) -> None:
+        with self.world.open(write=False) as state:
+            for silence in state.monitoring.active(state.now):
+                self._broken.append(f"{state.host_name(silence.host)} is silenced with nobody alive")
+
+    def _come_back(self) -> None:
+        self._absent = False
+        self._changed_at = self.world.clock.now()
+
+    def _unlock(self) -> None:
+        self.store.down = False
+        self._changed_at = self.world.clock.now()
+
+    def _sql(self, statement: str, *values: str) -> list[tuple[str, ...]]:
+        """Somebody else writes to the store: a newer release, or whatever damages files."""
+        self.store.forget()
+        with closing(sqlite3.connect(self._path)) as connection, connection:
+            return connection.execute(statement, values).fetchall()
+
+    def _downgrade(self, seconds: float) -> None:
+        """A newer release has put a host into a phase of its own, then this one is started: it has to hold
+        and to leave that host alone until the newer one is back."""
+        active = [row for row in self.store.run(RUN).hosts if row.phase not in ENDED_PHASES]
+        if not active:
+            return
+        row = self._chance.choice(active)
+        self._sql("UPDATE host SET phase = ? WHERE host = ?", STRANGE, row.host)
+        self._loop, self._strange = None, (row.host, row.phase)
+
+    def _upgrade(self) -> None:
+        """The release that knows the phase takes over again."""
+        assert self._strange is not None
+        host, phase = self._strange
+        self._strange = None
+        found = self._sql("SELECT phase FROM host WHERE host = ?", host)
+        if found != [(STRANGE,)]:
+            self._broken.append(f"a phase that is not known was overwritten with {found}")
+        self._sql("UPDATE host SET phase = ? WHERE host = ?", phase, host)
+        self._loop = None
+
+    def _damage(self) -> None:
+        """A row that can't be read: the run is refused with a sentence, until a copy is put back."""
+        self._keep_copy()
+        self._sql("UPDATE host SET scan_before = ?", "{ not whole")
+        self._loop = None
+        try:
+            self.store.run(RUN)
+            self._broken.append("a damaged row was read as if it were whole")
+        except FileFormatError:
+            pass
+        self._restore()
+
+    def _keep_copy(self) -> None:
+        self._copy.unlink(missing_ok=True)
+        keeping.back_up(self._path, self._copy)
+        self._copied_at = self.world.clock.now()
+
+    def _restore(self) -> None:
+        """The controller is stopped, and the store is as it was when the copy was made."""
+        self._note(f"restored from a copy of {self.world.clock.now() - self._copied_at:.0f} s ago")
+        self._loop = None
+        self.store.close()
+        keeping.restore(self._copy, self._path)
+        self.store = _Remembered(Store.open(self._path))
+        self._changed_at = self.world.clock.now()
+
     # --- the judgement --------------------------------------------------------------------------------------
 
     def _note(self, text: str) -> None:
         self.verdict.story.append(f"{self.world.clock.now() - self._began:9.1f} {text}")
 
     def _tell(self) -> None:
-        found = list(self.world.violations)
+        found = [*self.world.violations, *self._broken]
+        with self.world.open(write=False) as state:
+            found += [
+                f"{state.host_name(silence.host)} is silenced for longer than a lease"
+                for silence in state.monitoring.active(state.now + self._lease_seconds)
+            ]
         if not self._abandoned and self.verdict.ended not in ("refused", "stuck", "crashed"):
             found += [text for text in self.world.not_given_back if not text.endswith("cordoned by somebody")]
         self.verdict.violations = tuple(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import BindParameter, Connection, bindparam, func, select
 
 from standfast.model.errors import RefusedError, UsageError
 from standfast.model.ids import RunId
@@ -24,7 +24,7 @@ from standfast.model.run import (
 from standfast.store import rows, schema
 
 # Built once: a tick makes them all, and putting one together takes as long as asking it.
-_ID = bindparam("id")
+_ID: BindParameter[str] = bindparam("id")
 _RUN = select(schema.run).where(schema.run.c.id == _ID)
 _DIGEST = select(schema.run.c.plan_digest).where(schema.run.c.id == _ID)
 _CLUSTER = select(schema.run.c.cluster).where(schema.run.c.id == _ID)

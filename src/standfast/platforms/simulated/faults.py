@@ -6,6 +6,7 @@ from typing import Literal
 
 from standfast.model.hostwork import WorkKind
 from standfast.model.ids import HostId, VmId
+from standfast.platforms.simulated import motion
 from standfast.platforms.simulated.held import Held
 from standfast.platforms.simulated.state import ByHand, CallFault, Deed
 
@@ -33,10 +34,11 @@ class Faults:
             if target is not None:
                 state.hosts[target].faults.fail_moves_in += times
 
-    def stall_moves(self, vm: VmId, times: int = 1) -> None:
-        """The next moves of that VM copy nothing and never end until they are cancelled."""
+    def stall_moves(self, vm: VmId, times: int = 1, *, seconds: float | None = None) -> None:
+        """The next moves of that VM copy nothing: for that long, or until they are cancelled."""
         with self._held.open() as state:
             state.vms[vm].stall_moves += times
+            state.vms[vm].stall_seconds = seconds
 
     def never_converge(self, vm: VmId, never: bool = True) -> None:
         """The VM writes twice as fast as its link copies, whatever the link."""
@@ -79,6 +81,32 @@ class Faults:
             if not about.up and about.back_at is None:
                 about.back_at = state.now + about.boot_seconds
 
+    def lose_power(self, host: HostId, back_after: float | None = None) -> None:
+        """The host is off at once and comes back after so many seconds, or not at all. Its VMs are lost."""
+        with self._held.open() as state:
+            motion.dies(state, state.hosts[host], back_after)
+
+    def old_kernel(self, host: HostId, times: int = 1) -> None:
+        """The next boots are of the kernel that ran before, so that a reboot is still due."""
+        with self._held.open() as state:
+            state.hosts[host].faults.old_kernel = times
+
+    def stop_half_way(self, host: HostId, times: int = 1) -> None:
+        """The next installations end in the middle and leave the package manager interrupted."""
+        with self._held.open() as state:
+            state.hosts[host].faults.stops_half_way = times
+
+    def disk(self, host: HostId, *, full: bool = False, read_only: bool = False) -> None:
+        """The host's own disk has no room for packages, or lets nothing be written; False: it is well."""
+        with self._held.open() as state:
+            faults = state.hosts[host].faults
+            faults.disk_full, faults.read_only = full, read_only
+
+    def cut_off(self, host: HostId, other: HostId, seconds: float) -> None:
+        """These two can't reach each other for that long: moves between them stand still."""
+        with self._held.open() as state:
+            state.hosts[host].faults.cut_off_from.append((other, state.now, state.now + seconds))
+
     def keep_boot(self, host: HostId) -> None:
         """After the next reboot the host answers with its old boot id."""
         with self._held.open() as state:
@@ -115,6 +143,8 @@ class Faults:
             about.failed_units, about.hypervisor_up = [], True
             about.faults.lose_links, about.faults.lose_mounts = [], []
             about.faults.fail_units, about.faults.hypervisor_stays_down = [], False
+            about.faults.disk_full = about.faults.read_only = False
+            about.faults.cut_off_from, about.faults.old_kernel, about.interrupted = [], 0, ""
 
     def skew_clock(self, host: HostId, seconds: float) -> None:
         """The host's clock is off by that much."""
@@ -157,13 +187,15 @@ class Faults:
         *,
         after: float = 0.0,
         forced: bool = False,
+        memory_bytes: int = 0,
     ) -> None:
-        """Somebody else moves the VM to `host`, starts it there, stops it, or cordons the host.
+        """Somebody else moves the VM to `host`, starts it there, stops, resizes or deletes it, or cordons
+        the host.
 
         A cordon refuses moves and starts by hand too, unless `forced` goes past it.
         """
         with self._held.open() as state:
-            state.by_hand.append(ByHand(state.now + after, Deed(deed), host, vm, forced))
+            state.by_hand.append(ByHand(state.now + after, Deed(deed), host, vm, forced, memory_bytes))
 
     def remove_cordon(self, host: HostId) -> None:
         """Somebody takes the cordon away by hand, whoever's it is, as after a run was abandoned."""

@@ -39,13 +39,30 @@ def rates(state: State, vms: list[SimVm]) -> dict[VmId, float]:
         bits = min(
             link(state, vm.host) / out[vm.host], link(state, vm.flight.target) / into[vm.flight.target]
         )
-        result[vm.base.id] = 0.0 if vm.flight.stalled else GOODPUT * bits / 8
+        stands = vm.flight.stalled or state.cut(vm.host, vm.flight.target)
+        result[vm.base.id] = 0.0 if stands else GOODPUT * bits / 8
     return result
 
 
 def link(state: State, host: HostId) -> int:
     """Bits per second of the host's migration link."""
     return state.hosts[host].base.migration_bits_per_second or state.link_bits_per_second
+
+
+def wakings(state: State) -> list[float]:
+    """When stalled migrations go on, and when hosts that can't reach each other can again."""
+    flights = [vm.flight for vm in flying(state) if vm.flight is not None]
+    times = [flight.goes_on_at for flight in flights if flight.stalled and flight.goes_on_at is not None]
+    spans = (span for host in state.hosts.values() for span in host.faults.cut_off_from)
+    return times + [at for _, *ends in spans for at in ends if at > state.now]
+
+
+def wake(state: State) -> None:
+    """Stalled migrations whose time has come copy from now on."""
+    for vm in flying(state):
+        flight = vm.flight
+        if flight is not None and flight.goes_on_at is not None and flight.goes_on_at <= state.now:
+            flight.stalled, flight.goes_on_at = False, None
 
 
 def next_at(state: State, vm: SimVm, rate: float) -> float | None:
@@ -77,6 +94,7 @@ def begin(state: State, vm: SimVm, flight: SimFlight) -> None:
     if vm.stall_moves > 0:
         vm.stall_moves -= 1
         flight.stalled = True
+        flight.goes_on_at = None if vm.stall_seconds is None else state.now + vm.stall_seconds
     state.lift(vm, flight)
     state.note(f"{vm.base.name} leaves {state.host_name(vm.host)} for {state.host_name(flight.target)}")
     judge.arrived(state, vm, flight.target)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from standfast.model.errors import WorkRefusedError
+from standfast.model.errors import OutsideError, WorkRefusedError
 from standfast.model.exam import Exam, SeenFile, Way
 from standfast.model.hostwork import Health, HostFacts, UpdateState, WorkKind, WorkOrder, WorkPhase, WorkState
 from standfast.model.ids import HostId, VmId
@@ -16,7 +16,10 @@ SHUTDOWN_SECONDS = 1.0
 
 
 def check_epoch(host: SimHost, epoch: int) -> None:
-    """Remember a higher epoch; refuse a lower one. Raises WorkRefusedError."""
+    """Remember a higher epoch; refuse a lower one. Raises WorkRefusedError, and OutsideError where the host
+    can't write anything down."""
+    if host.faults.read_only:
+        raise OutsideError("read_only", "Read-only file system", where=host.base.name)
     if epoch < host.epoch:
         raise WorkRefusedError(
             "stale_epoch",
@@ -34,6 +37,8 @@ def begin(state: State, order: WorkOrder) -> None:
     host, where the call that starts a unit has returned by then.
     """
     host = state.hosts[order.host]
+    if host.faults.read_only:
+        raise OutsideError("read_only", "Read-only file system", where=host.base.name)
     if order.unit in host.works:
         raise WorkRefusedError("unit_exists", f"unit {order.unit} was begun before", where=host.base.name)
     work = SimWork(order.unit, order.kind, WorkPhase.RUNNING, host.boot_id, state.now)
@@ -46,7 +51,11 @@ def begin(state: State, order: WorkOrder) -> None:
         state.note(f"{order.kind} on {host.base.name} refused: {refusal}")
         return
     left = host.faults.fail_work.get(order.kind, 0)
-    if left > 0:
+    if host.faults.disk_full and order.kind is not WorkKind.REBOOT:
+        work.fails, work.detail = True, "E: You don't have enough free space"
+    elif host.faults.stops_half_way > 0 and order.kind is WorkKind.PATCH:
+        work.fails, work.detail = True, "E: dpkg was interrupted"
+    elif left > 0:
         host.faults.fail_work[order.kind], work.fails = left - 1, True
     state.note(f"{order.kind} on {host.base.name} begins")
     if order.kind is WorkKind.STAGE:
@@ -139,7 +148,7 @@ def scan(state: State, host: SimHost) -> UpdateState:
         reboot_signs=host.reboot_signs,
         held_back=host.held_back,
         interrupted=host.interrupted,
-        free_disk_bytes=host.free_disk_bytes,
+        free_disk_bytes=0 if host.faults.disk_full else host.free_disk_bytes,
         needed_disk_bytes=host.needed_disk_bytes,
     )
 
@@ -170,12 +179,14 @@ def exam(state: State, host: HostId, files: Sequence[str]) -> Exam:
         user="root",
         clock_skew_seconds=about.faults.clock_skew_seconds,
         files=tuple(SeenFile(path, number) for number, path in enumerate(files)),
-        ways=tuple(_way(state, other) for other in state.hosts if other != host),
+        ways=tuple(_way(state, host, other) for other in state.hosts if other != host),
     )
 
 
-def _way(state: State, target: HostId) -> Way:
+def _way(state: State, host: HostId, target: HostId) -> Way:
     name = state.host_name(target)
     if not state.reachable(target):
         return Way(name, control="no answer", untried="no answer")
+    if state.cut(host, target):
+        return Way(name, control="no route to host", untried="no route to host")
     return Way(name, answered=target, open_ports=(49152,))

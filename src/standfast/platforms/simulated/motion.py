@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from standfast.model.cluster import VmState
 from standfast.model.hostwork import RebootSign, WorkKind, WorkPhase
 from standfast.model.ids import HostId, VmId
@@ -31,6 +33,7 @@ def advance(state: State, to: float) -> None:
             due = flights.next_at(state, vm, speed.get(vm.base.id, 0.0)) if vm.flight else None
             if due is not None and due <= state.now + 1e-9:
                 flights.leg_ended(state, vm, speed.get(vm.base.id, 0.0))
+        flights.wake(state)
         power.guests(state)
         _hosts(state)
         for deed in sorted(
@@ -47,7 +50,8 @@ def _due(state: State) -> bool:
 
 
 def _due_times(state: State) -> list[float]:
-    return [*_host_times(state), *power.times(state), *(deed.at for deed in state.by_hand)]
+    deeds = (deed.at for deed in state.by_hand)
+    return [*_host_times(state), *power.times(state), *flights.wakings(state), *deeds]
 
 
 def _host_times(state: State) -> list[float]:
@@ -78,7 +82,11 @@ def _work_ended(state: State, host: SimHost, work: SimWork) -> None:
     work.exit_code = 100 if work.fails else 0
     state.note(f"{work.kind} on {host.base.name} {work.phase}")
     if work.fails:
-        work.detail = "E: simulated failure"
+        work.detail = work.detail or "E: simulated failure"
+        if host.faults.stops_half_way > 0 and work.kind is WorkKind.PATCH:
+            host.faults.stops_half_way -= 1
+            host.interrupted = "dpkg was interrupted"
+            host.pending = host.pending[len(host.pending) // 2 :]
         return
     if work.kind is WorkKind.PATCH:
         installed = [update for update in host.pending if update.security or not work.security_only]
@@ -87,6 +95,20 @@ def _work_ended(state: State, host: SimHost, work: SimWork) -> None:
         if any(update.package.startswith(NEEDS_REBOOT) for update in installed):
             host.reboot_signs = tuple(dict.fromkeys((*host.reboot_signs, RebootSign.NEWER_KERNEL)))
         host.pending = tuple(update for update in host.pending if update not in installed)
+
+
+def dies(state: State, host: SimHost, back_after: float | None) -> None:
+    """Its power is gone, and with it the VMs on it: nobody's deed, so nothing that a run is judged for."""
+    host.down_at, host.up, host.back_at = None, False, None
+    state.note(f"{host.base.name} loses its power")
+    for vm in state.incoming(host.base.id):
+        flights.end(state, vm, f"{host.base.name} went down")
+    for vm in state.residents(host.base.id):
+        power.off(state, vm, "crashed")
+    for work in host.works.values():
+        if work.phase is WorkPhase.RUNNING:
+            work.phase, work.ends_at = WorkPhase.LOST, None
+    host.back_at = None if back_after is None else state.now + back_after
 
 
 def _goes_down(state: State, host: SimHost) -> None:
@@ -114,8 +136,11 @@ def _comes_back(state: State, host: SimHost) -> None:
         return
     host.boots += 1
     host.boot_id, host.booted_at = boot_id(host.base.id, host.boots), state.now
-    host.reboot_signs = ()
     faults = host.faults
+    if faults.old_kernel > 0:
+        faults.old_kernel -= 1
+    else:
+        host.reboot_signs = ()
     host.links = [name for name in host.links if name not in faults.lose_links]
     host.mounts = [name for name in host.mounts if name not in faults.lose_mounts]
     host.failed_units = list(faults.fail_units)
@@ -129,11 +154,20 @@ def do_by_hand(state: State, deed: ByHand) -> None:
         host.cordoned_by = host.cordoned_by or "somebody"
         return
     assert deed.vm is not None
+    if deed.vm not in state.vms:
+        return
     vm = state.vms[deed.vm]
     refused = bool(host.cordoned_by) and not deed.forced
     if deed.deed is Deed.STOP:
         flights.end(state, vm, "stopped by hand")
         power.off(state, vm, "destroyed")
+    elif deed.deed is Deed.DELETE:
+        flights.end(state, vm, "deleted by hand")
+        power.off(state, vm, "destroyed")
+        state.forget(vm)
+    elif deed.deed is Deed.RESIZE:
+        vm.base = replace(vm.base, memory_bytes=deed.memory_bytes)
+        state.placement += 1
     elif refused or not host.up:
         state.note(f"{deed.deed} of {vm.base.name} on {host.base.name} by hand was refused")
         return

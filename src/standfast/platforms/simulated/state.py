@@ -47,6 +47,8 @@ class SimFlight:
     throttle: float = 0.0
     stalled: bool = False
     fails: bool = False
+    goes_on_at: float | None = None
+    """When a stalled one begins to copy; None: never."""
 
 
 @dataclass(slots=True)
@@ -60,6 +62,8 @@ class SimVm:
     flight: SimFlight | None = None
     fail_moves: int = 0
     stall_moves: int = 0
+    stall_seconds: float | None = None
+    """How long the next stalled moves stand still; None: until they are cancelled."""
     never_converges: bool = False
     shutdown_seconds: float = 20.0
     """From the order until the guest is off."""
@@ -105,6 +109,12 @@ class HostFaults:
     fail_work: dict[WorkKind, int] = field(default_factory=dict)
     never_returns: bool = False
     keeps_boot: bool = False
+    old_kernel: int = 0
+    """So many of the next boots are of the kernel that ran before."""
+    stops_half_way: int = 0
+    """So many of the next installations end in the middle, with the package manager interrupted."""
+    disk_full: bool = False
+    read_only: bool = False
     lose_links: list[str] = field(default_factory=list)
     lose_mounts: list[str] = field(default_factory=list)
     fail_units: list[str] = field(default_factory=list)
@@ -114,6 +124,8 @@ class HostFaults:
     """The guard on the host lets everything pass: only to try the world's own record."""
     unreachable: list[tuple[float, float]] = field(default_factory=list)
     """Spans in which nobody can ask the host; what runs on it goes on."""
+    cut_off_from: list[tuple[HostId, float, float]] = field(default_factory=list)
+    """Other hosts that this one can't reach, each with the span in which it can't."""
 
 
 @dataclass(slots=True)
@@ -165,6 +177,8 @@ class Deed(StrEnum):
     START = "start"
     STOP = "stop"
     CORDON = "cordon"
+    RESIZE = "resize"
+    DELETE = "delete"
 
 
 @dataclass(slots=True)
@@ -176,6 +190,8 @@ class ByHand:
     host: HostId
     vm: VmId | None = None
     forced: bool = False
+    memory_bytes: int = 0
+    """The new size of a VM that is resized."""
 
 
 @dataclass(slots=True)
@@ -257,6 +273,22 @@ class State:
         about = self.hosts[host]
         cut = any(begin <= self.now < end for begin, end in about.faults.unreachable)
         return about.up and not cut
+
+    def cut(self, host: HostId, other: HostId) -> bool:
+        """Whether these two can't reach each other now, whoever can reach them."""
+        spans = [
+            (begin, end)
+            for one, far in ((host, other), (other, host))
+            for name, begin, end in self.hosts[one].faults.cut_off_from
+            if name == far
+        ]
+        return any(begin <= self.now < end for begin, end in spans)
+
+    def forget(self, vm: SimVm) -> None:
+        """The VM is no more; it is neither running nor on its way."""
+        self.hosts[vm.host].here.remove(vm.base.id)
+        del self.vms[vm.base.id]
+        self.placement += 1
 
     def residents(self, host: HostId) -> list[SimVm]:
         """Active VMs whose memory is on that host, those on their way out included."""

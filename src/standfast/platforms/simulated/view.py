@@ -61,7 +61,7 @@ class View:
     def _vm(self, state: State, vm: SimVm, rate: float) -> Vm:
         if vm.flight is not None:
             return replace(vm.base, host=vm.host, state=vm.state, flight=_flight(state, vm, rate))
-        key = (vm.host, vm.state, vm.reason)
+        key = (vm.host, vm.state, vm.reason, vm.base.memory_bytes)
         known = self._vms.get(vm.base.id)
         if known is None or known[0] != key:
             known = (key, replace(vm.base, host=vm.host, state=vm.state, state_reason=vm.reason, flight=None))
