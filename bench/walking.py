@@ -11,6 +11,7 @@ from standfast.model.policy import Policy
 from standfast.plan.checker_words import Hop, Stage
 from standfast.predict import spans
 from standfast.predict.precopy import predict_move
+from standfast.predict.together import Flow, between, last_end
 
 
 def return_home(made: Snapshot) -> tuple[Stage, ...] | None:
@@ -72,15 +73,16 @@ def stage_seconds(stage: Stage, made: Snapshot, policy: Policy) -> float:
     """Moves under the same limits as ours, each port shared fairly, then the longest host's own work."""
     hosts = {host.id: host for host in made.hosts}
     vms = {vm.id: vm for vm in made.vms}
-    legs = []
-    for hop in stage.hops:
-        predicted = predict_move(vms[hop.vm], hosts[hop.source], hosts[hop.target])
-        legs.append(
-            spans.Leg(hop.source, hop.target, predicted.brownout_seconds + predicted.blackout_seconds)
-        )
-    limits = {host.id: host.limits for host in made.hosts}
-    seconds = spans.drain_seconds(legs, limits, at_once=policy.moves_at_once)
-    return seconds + (own_seconds(policy) if stage.out else 0.0)
+
+    def flow(hop: Hop) -> Flow:
+        def seconds(share: float) -> float:
+            told = predict_move(vms[hop.vm], hosts[hop.source], hosts[hop.target], share=share)
+            return told.brownout_seconds + told.blackout_seconds
+
+        return Flow(hop.source, hop.target, seconds)
+
+    flown = between(made.hosts, [flow(hop) for hop in stage.hops], at_once=policy.moves_at_once)
+    return last_end(flown) + (own_seconds(policy) if stage.out else 0.0)
 
 
 def own_seconds(policy: Policy) -> float:

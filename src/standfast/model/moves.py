@@ -34,8 +34,8 @@ class Prediction:
     """What a move is expected to cost, p50 and p95.
 
     Where `converges` is False the spans are those until it is given up and a forced switch-over is done. The
-    last three are the round model's own terms in seconds, before any calibration: copying memory once,
-    copying what was dirtied meanwhile, and what the guest is stopped for on the wire. They are kept so that a
+    three before `share` are the round model's own terms in seconds, before any calibration: copying memory
+    once, copying what was dirtied meanwhile, and what the guest is stopped for on the wire; kept so that a
     finished move can teach the next prediction.
     """
 
@@ -54,6 +54,8 @@ class Prediction:
     once_seconds: float = 0.0
     again_seconds: float = 0.0
     switch_seconds: float = 0.0
+    share: float = 1.0
+    """By how many its links are expected to be divided in the mean, itself included: the spans hold it."""
 
 
 @dataclass(frozen=True, slots=True)

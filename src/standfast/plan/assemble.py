@@ -114,7 +114,7 @@ def _moves(
         vm, source, target = hops[index]
         vm_id: VmId = grid.vm_ids[vm]
         a, b = grid.host_ids[source], grid.host_ids[target]
-        predicted = lengths.move(vm_id, a, b)
+        predicted = times.told[index] if times.told else lengths.move(vm_id, a, b)
         name = grid.board.vms[vm_id].name
         found.append(PlannedMove(vm_id, name, a, b, purpose, predicted, round(times.begins[index], 6)))
     return tuple(found)

@@ -39,7 +39,7 @@ from standfast.plan.sane import refuse_contradictions
 from standfast.plan.spare import Spare
 from standfast.plan.spread import may_overlap
 from standfast.plan.standing import broken_now
-from standfast.plan.times import timed
+from standfast.plan.times import shared, timed
 
 STEPS = {1: 4.0, 2: 2.0, 3: 1.0, 4: 0.5, 5: 0.25}
 """Aggressiveness to the goal, as a multiple of the policy's threshold."""
@@ -113,6 +113,7 @@ class Stage:
 
     hops: tuple[Hop, ...]
     begins: tuple[float, ...]
+    told: tuple[Prediction, ...]
     seconds: float
     seconds_p95: float
     peak_fraction: float
@@ -202,11 +203,13 @@ class _Work:
         return False
 
     def _stage(self, hops: Sequence[Hop]) -> Stage:
-        times = timed(self.grid, self.lengths, hops, (), at_once=self.policy.moves_at_once)
-        told = [self.predicted(hop) for hop in hops]
+        at_once = self.policy.moves_at_once
+        times = timed(self.grid, self.lengths, hops, (), at_once=at_once)
+        times = shared(self.grid, self.lengths, hops, (), times, at_once=at_once)
+        told = times.told
         p50 = sum(move_seconds(each) for each in told)
         longer = sum(move_seconds_p95(each) for each in told) / p50 if p50 > 0 else 1.0
-        return Stage(tuple(hops), times.begins, times.end, times.end * longer, self.peak(hops))
+        return Stage(tuple(hops), times.begins, told, times.end, times.end * longer, self.peak(hops))
 
     def peak(self, hops: Sequence[Hop]) -> float:
         """Largest share of a host's memory held with all of `hops`, done on the grid, in flight at once."""
@@ -230,7 +233,7 @@ class _Work:
                 about = self.board.vms[self.grid.vm_ids[vm]]
                 a, b = self.grid.host_ids[source], self.grid.host_ids[target]
                 start = round(begin + stage.begins[index], 6)
-                predicted = self.predicted(stage.hops[index])
+                predicted = stage.told[index]
                 yield PlannedMove(about.id, about.name, a, b, Purpose.REBALANCE, predicted, start)
             begin += stage.seconds
 

@@ -70,17 +70,15 @@ class Turn:
 
 
 def turns(board: Board, lengths: Lengths, hosts: Collection[HostId]) -> dict[HostId, Turn]:
-    """Least times of each host to be done. All its VMs share its one port, so their moves add up."""
+    """Least times of each host to be done. All its VMs share its one port: what keeps it busy adds up."""
     at_once = max(1, lengths.policy.moves_at_once)
     found = {}
     for host in hosts:
-        moves = [lengths.shortest(vm.id, host) for vm in board.leaving(host)]
-        streams = min(STREAMS_PER_PORT, at_once)
-        found[host] = Turn(lengths.out(host), max([sum(moves) / streams, *moves]))
+        vms = board.leaving(host)
+        moves = [lengths.shortest(vm.id, host) for vm in vms]
+        busy = sum(lengths.shortest_on_link(vm.id, host) for vm in vms)
+        found[host] = Turn(lengths.out(host), max([busy, sum(moves) / at_once, *moves]))
     return found
-
-
-STREAMS_PER_PORT = 1
 
 
 def time_bounds(board: Board, lengths: Lengths, hosts: Collection[HostId]) -> tuple[Bound, ...]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from standfast.model.cluster import Snapshot, Vm
+from standfast.model.cluster import Host, Snapshot, Vm
 from standfast.model.ids import HostId
-from standfast.model.moves import Purpose
+from standfast.model.moves import Prediction, Purpose
 from standfast.model.plan import (
     SCHEMA_VERSION,
     Bounds,
@@ -24,10 +24,11 @@ from standfast.plan import blockers
 from standfast.plan.board import Board
 from standfast.plan.drift import basis
 from standfast.plan.headroom import reserve
+from standfast.plan.lengths import move_seconds, move_seconds_p95
 from standfast.plan.place import choose
 from standfast.plan.triage import cordoned
-from standfast.predict import spans
 from standfast.predict.precopy import predict_move
+from standfast.predict.together import Flow, at_share, between, last_end
 
 
 def urgency(snapshot: Snapshot, vm: Vm) -> tuple[object, ...]:
@@ -46,7 +47,7 @@ def evacuation(
     """
     about = snapshot.host(host)
     board = Board.of(snapshot).copy()
-    moves: list[PlannedMove] = []
+    ways: list[tuple[Vm, HostId]] = []
     warnings: list[Reason] = []
     for vm in sorted(board.on(host), key=lambda vm: urgency(snapshot, vm)):
         target = next(iter(blockers.of_vm(vm)), None) or choose(
@@ -55,18 +56,16 @@ def evacuation(
         if isinstance(target, Reason):
             warnings.append(target)
             continue
-        predicted = predict_move(
-            vm, about, board.hosts[target], auto_converge=policy.auto_converge, learnt=snapshot.learnt
-        )
-        moves.append(PlannedMove(vm.id, vm.name, host, target, Purpose.EVACUATE, predicted))
+        ways.append((vm, target))
         board.move(vm.id, target)
+    moves, drain = _flown(snapshot, policy, about, ways)
     lacking = reserve(board, frozenset({host}))
     refusals = list(_against(snapshot, host))
     if lacking is not None and not spend_reserve:
         refusals.append(replace(lacking, mend="Accept that with --spend-reserve.", host=host))
     elif lacking is not None:
         warnings.append(replace(lacking, mend="You accepted that.", host=host))
-    step = _step(snapshot, policy, about.name, host, moves)
+    step = _step(about, moves, drain)
     return Plan(
         schema_version=SCHEMA_VERSION,
         cluster=snapshot.cluster,
@@ -106,20 +105,52 @@ def _against(snapshot: Snapshot, host: HostId) -> Iterator[Reason]:
         yield cordoned(about)
 
 
-def _step(snapshot: Snapshot, policy: Policy, name: str, host: HostId, moves: list[PlannedMove]) -> HostStep:
-    limits = {about.id: about.limits for about in snapshot.hosts}
-    told = [(move.target, move.predicted) for move in moves]
-    usual = [spans.Leg(host, to, cost.brownout_seconds + cost.blackout_seconds) for to, cost in told]
-    slow = [spans.Leg(host, to, cost.brownout_p95_seconds + cost.blackout_p95_seconds) for to, cost in told]
+def _flown(
+    snapshot: Snapshot, policy: Policy, source: Host, ways: list[tuple[Vm, HostId]]
+) -> tuple[list[PlannedMove], float]:
+    """The moves with the share of the host's link that each will have, and seconds until all have ended."""
+
+    def at(vm: Vm, target: HostId, share: float) -> Prediction:
+        return predict_move(
+            vm,
+            source,
+            snapshot.host(target),
+            share=share,
+            auto_converge=policy.auto_converge,
+            learnt=snapshot.learnt,
+        )
+
+    def flow(vm: Vm, target: HostId) -> Flow:
+        return Flow(source.id, target, lambda share: move_seconds(at(vm, target, share)))
+
+    flows = [flow(*way) for way in ways]
+    flown = between(snapshot.hosts, flows, at_once=policy.moves_at_once)
+    moves = [
+        PlannedMove(
+            vm.id,
+            vm.name,
+            source.id,
+            target,
+            Purpose.EVACUATE,
+            at_share(at(vm, target, 1.0), at(vm, target, each.share), each),
+        )
+        for (vm, target), each in zip(ways, flown, strict=True)
+    ]
+    return moves, last_end(flown)
+
+
+def _step(about: Host, moves: list[PlannedMove], drain: float) -> HostStep:
+    usual = sum(move_seconds(move.predicted) for move in moves)
+    slow = sum(move_seconds_p95(move.predicted) for move in moves)
     return HostStep(
-        host=host,
-        name=name,
+        host=about.id,
+        name=about.name,
         moves=tuple(moves),
         pending=(),
         reboot=False,
-        drain_seconds=spans.drain_seconds(usual, limits, at_once=policy.moves_at_once),
+        drain_seconds=drain,
         patch_seconds=0.0,
         reboot_seconds=0.0,
         verify_seconds=0.0,
-        p95_seconds=spans.drain_seconds(slow, limits, at_once=policy.moves_at_once),
+        p95_seconds=drain * slow / usual if usual > 0 else 0.0,
     )

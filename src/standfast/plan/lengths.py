@@ -7,13 +7,14 @@ from types import MappingProxyType
 
 from standfast.model.cluster import Host, Vm
 from standfast.model.ids import HostId, VmId
+from standfast.model.learnt import Learnt
 from standfast.model.moves import Prediction
 from standfast.model.plan import HostStep
 from standfast.model.policy import Policy
 from standfast.plan.board import Board
 from standfast.plan.reboots import pending, why_reboot
 from standfast.predict import spans
-from standfast.predict.precopy import predict_move
+from standfast.predict.precopy import SETUP_SECONDS, predict_move
 
 
 def move_seconds(predicted: Prediction) -> float:
@@ -23,6 +24,17 @@ def move_seconds(predicted: Prediction) -> float:
 
 def move_seconds_p95(predicted: Prediction) -> float:
     return predicted.brownout_p95_seconds + predicted.blackout_p95_seconds
+
+
+def on_link_seconds(predicted: Prediction, learnt: Learnt | None) -> float:
+    """How long it keeps its link busy, p50: all but the fixed costs, known or learnt."""
+    if learnt is None or learnt.brownout is None:
+        fixed = min(1.0, SETUP_SECONDS / max(1e-9, predicted.brownout_seconds))
+    else:
+        line = learnt.brownout.line
+        whole = line.at(predicted.once_seconds, predicted.again_seconds)
+        fixed = min(1.0, line.fixed / whole) if whole > 0 else 1.0
+    return predicted.brownout_seconds * (1 - fixed) + predicted.switch_seconds
 
 
 class Lengths:
@@ -41,26 +53,28 @@ class Lengths:
         """Hosts on which VMs are shut down and started again."""
         self.known = known
         """Turns as planned before, whose updates are not looked up again."""
-        self._moves: dict[tuple[object, object, object], Prediction] = {}
+        self._moves: dict[tuple[object, object, object, float], Prediction] = {}
         self._kinds: dict[VmId, object] = {}
         self._own: dict[HostId, tuple[float, float, float]] = {}
         self._examples = tuple({_link(host): host.id for host in board.hosts.values()}.values())
 
-    def move(self, vm: VmId, source: HostId, target: HostId) -> Prediction:
-        """What moving the VM between the two is expected to cost."""
+    def move(self, vm: VmId, source: HostId, target: HostId, share: float = 1.0) -> Prediction:
+        """What moving the VM between the two is expected to cost, its link divided by `share`."""
         hosts = self.board.hosts
-        key: tuple[object, object, object] = (
+        key: tuple[object, object, object, float] = (
             self._kind(vm),
             _link(hosts[source]),
             _link(hosts[target]),
+            share,
         )
         if self.board.learnt is not None:  # then each pair of hosts may have a story of its own
-            key = (vm, source, target)
+            key = (vm, source, target, share)
         if key not in self._moves:
             self._moves[key] = predict_move(
                 self.board.vms[vm],
                 hosts[source],
                 hosts[target],
+                share=share,
                 auto_converge=self.policy.auto_converge,
                 learnt=self.board.learnt,
             )
@@ -77,6 +91,11 @@ class Lengths:
         """Seconds of the VM's move off that host, to whichever target is quickest."""
         targets = self._examples if self.board.learnt is None else self.board.hosts
         return min(move_seconds(self.move(vm, source, target)) for target in targets)
+
+    def shortest_on_link(self, vm: VmId, source: HostId) -> float:
+        """The same without what needs no link: other moves use it while this one is set up."""
+        targets = self._examples if self.board.learnt is None else self.board.hosts
+        return min(on_link_seconds(self.move(vm, source, target), self.board.learnt) for target in targets)
 
     def own(self, host: HostId) -> tuple[float, float, float]:
         """Seconds of patching, rebooting and verifying."""

@@ -14,7 +14,7 @@ from standfast.plan.grid import Grid
 from standfast.plan.lengths import Lengths
 from standfast.plan.pack import Hop, Taste
 from standfast.plan.spread import may_overlap, spread_hops
-from standfast.plan.times import Timed, rough, timed
+from standfast.plan.times import Timed, rough, shared, timed
 
 MOVES_PER_PLAN = 4_000
 """Moves drafted in all, over all tries; about half a second on a core of 2020."""
@@ -100,16 +100,19 @@ class Search:
         self._replay(found.draft)
         for vm, _, target in found.last:
             self.grid.move(vm, target)
-        return self._timed(found.draft, found.last)
+        return self._timed(found.draft, found.last, as_run=True)
 
-    def _timed(self, draft: Draft, last: tuple[Hop, ...]) -> Chosen:
+    def _timed(self, draft: Draft, last: tuple[Hop, ...], *, as_run: bool = False) -> Chosen:
+        """With one move a port at a time; `as_run`: with as many as the run will have there."""
         grid, policy = self.grid, self.builder.policy
-        times = tuple(
-            timed(grid, self.lengths, wave.hops, wave.hosts, at_once=policy.moves_at_once)
-            for wave in draft.waves
-        )
         overlap = policy.moves_at_once if may_overlap(grid, self.builder.spare, last) else 1
-        last_times = timed(grid, self.lengths, last, (), at_once=overlap)
+
+        def when(hops: Sequence[Hop], hosts: Sequence[int], at_once: int) -> Timed:
+            found = timed(grid, self.lengths, hops, hosts, at_once=at_once)
+            return shared(grid, self.lengths, hops, hosts, found, at_once=at_once) if as_run else found
+
+        times = tuple(when(wave.hops, wave.hosts, policy.moves_at_once) for wave in draft.waves)
+        last_times = when(last, (), overlap)
         seconds = sum(
             max(each.drains[host] + self.lengths.out(grid.host_ids[host]) for host in wave.hosts)
             for wave, each in zip(draft.waves, times, strict=True)

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from standfast.model.moves import Prediction
 from standfast.plan.grid import Grid
 from standfast.plan.lengths import Lengths, move_seconds
 from standfast.plan.pack import Hop
 from standfast.plan.schedule import Jobs, starts
+from standfast.predict.together import Flow, at_share, between
 
 STREAMS_PER_PORT = 1
-"""Migrations that share a port at a time. One stream fills it, and two together end no sooner: on 10 GbE they
-made an evacuation 23 % longer and each VM's brown-out twice as long (OSIC 2017)."""
+"""Migrations that share a port at a time, where only the order is sought. One stream fills it, and two
+together end hardly sooner; what they cost each other is told by `shared`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,8 @@ class Timed:
     begins: tuple[float, ...]
     seconds: tuple[float, ...]
     drains: Mapping[int, float]
+    told: tuple[Prediction, ...] = ()
+    """What each move is expected to cost with the share of its links that it has then; by `shared`."""
 
     @property
     def end(self) -> float:
@@ -59,6 +63,35 @@ def timed(grid: Grid, lengths: Lengths, hops: Sequence[Hop], hosts: Sequence[int
         if source in drains:
             drains[source] = max(drains[source], begin + length)
     return Timed(tuple(begins.tolist()), tuple(seconds), drains)
+
+
+def shared(
+    grid: Grid, lengths: Lengths, hops: Sequence[Hop], hosts: Sequence[int], times: Timed, *, at_once: int
+) -> Timed:
+    """The same moves as the run makes them: in the order of `times`, as many at once as hosts may send and
+    receive, each with its share of the ports. No longer than one after another, and each VM's move is.
+    """
+    order = sorted(range(len(hops)), key=lambda index: (times.begins[index], index))
+    flows, ids = [], grid.host_ids
+    for index in order:
+        vm, source, target = hops[index]
+
+        def seconds(share: float, vm: int = vm, source: int = source, target: int = target) -> float:
+            return move_seconds(lengths.move(grid.vm_ids[vm], ids[source], ids[target], share))
+
+        flows.append(Flow(ids[source], ids[target], seconds, grid.groups_of[vm]))
+    flown = between(grid.board.hosts.values(), flows, at_once=at_once)
+    begins, lasts = [0.0] * len(hops), [0.0] * len(hops)
+    told: list[Prediction | None] = [None] * len(hops)
+    drains = dict.fromkeys(hosts, 0.0)
+    for index, each in zip(order, flown, strict=True):
+        vm, source, target = hops[index]
+        way = grid.vm_ids[vm], ids[source], ids[target]
+        cost = at_share(lengths.move(*way), lengths.move(*way, each.share), each)
+        begins[index], lasts[index], told[index] = each.begin, move_seconds(cost), cost
+        if source in drains:
+            drains[source] = max(drains[source], each.begin + each.seconds)
+    return Timed(tuple(begins), tuple(lasts), drains, tuple(each for each in told if each is not None))
 
 
 def rough(grid: Grid, lengths: Lengths, hops: Sequence[Hop], hosts: Sequence[int]) -> float:

@@ -55,7 +55,7 @@ def assess(
     *,
     budget_seconds: float,
     bits_per_second: int | None = None,
-    share: int = 1,
+    share: float = 1.0,
     learnt: Learnt | None = None,
 ) -> Assessment:
     """Predict the move and, where the budget is not kept, what would keep it. `budget_seconds` > 0."""

@@ -99,7 +99,8 @@ def _overlap(host: HostId, begin: float, end: float, moves: Sequence[MoveRow], *
 
 def _past(move: MoveRow, share: float) -> Past:
     told = move.predicted
-    return Past(_way(move), Point(told.once_seconds * share, told.again_seconds * share, _brownout(move)))
+    more = share / max(1.0, told.share)  # the terms have the share that was expected in them
+    return Past(_way(move), Point(told.once_seconds * more, told.again_seconds * more, _brownout(move)))
 
 
 def _way(move: MoveRow) -> Way:

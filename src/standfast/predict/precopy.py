@@ -51,9 +51,9 @@ a quarter, a guess by far more; a link shared with other traffic is slower, not 
 
 
 def goodput_bytes_per_second(
-    source: Host, target: Host, *, bits_per_second: int | None = None, share: int = 1
+    source: Host, target: Host, *, bits_per_second: int | None = None, share: float = 1.0
 ) -> float:
-    """Payload bytes per second of one of `share` equal migrations between the two hosts.
+    """Payload bytes per second of a migration between the two hosts with the link divided by `share`.
 
     `bits_per_second` overrides what the hosts say of their migration links; the slower end counts.
     """
@@ -115,7 +115,7 @@ def predict_move(
     target: Host,
     *,
     bits_per_second: int | None = None,
-    share: int = 1,
+    share: float = 1.0,
     auto_converge: bool = False,
     learnt: Learnt | None = None,
 ) -> Prediction:
@@ -169,6 +169,7 @@ def predict_move(
         once_seconds=likely.seconds - again,
         again_seconds=again,
         switch_seconds=switch,
+        share=max(1.0, share),
     )
 
 

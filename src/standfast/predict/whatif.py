@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from standfast.model.cluster import Host, MoveLimits, Snapshot, Vm, VmState
-from standfast.model.ids import HostId, VmId
+from standfast.model.cluster import Host, Snapshot, Vm, VmState
+from standfast.model.ids import VmId
 from standfast.model.learnt import Learnt
 from standfast.model.moves import Prediction
 from standfast.predict.advice import assess
 from standfast.predict.engine import Engine, Path
 from standfast.predict.precopy import GOODPUT, goodput_bytes_per_second, predict_move
-from standfast.predict.spans import Leg, drain_seconds
+from standfast.predict.together import Flow, between, last_end
 
 JUMBO_GOODPUT = 0.99
 """Payload of TCP over Ethernet with an MTU of 9000: 8948/9038."""
@@ -107,9 +107,8 @@ def what_if(snapshot: Snapshot, link: Link, budgets: Mapping[VmId, float], *, at
         )
         if not others:
             continue
-        legs_now: list[Leg] = []
-        legs_then: list[Leg] = []
         moves: list[VmChange] = []
+        ways: list[tuple[Vm, Host]] = []
         for vm in snapshot.vms_on(source.id):
             if vm.state is not VmState.RUNNING or vm.passthrough:
                 continue
@@ -118,15 +117,13 @@ def what_if(snapshot: Snapshot, link: Link, budgets: Mapping[VmId, float], *, at
             now = predict_move(told, source, target, learnt=snapshot.learnt)
             then = predict_move(told, changed[source.id], changed[target.id], learnt=snapshot.learnt)
             moves.append(VmChange(vm, now, then, _advice(told, source, target, now, snapshot.learnt)))
-            legs_now.append(Leg(source.id, target.id, now.brownout_seconds + now.blackout_seconds))
-            legs_then.append(Leg(source.id, target.id, then.brownout_seconds + then.blackout_seconds))
-        limits = {host.id: host.limits for host in there}
+            ways.append((told, target))
         hosts.append(
             HostChange(
                 source,
                 len(moves),
-                _drain(legs_now, [move.now for move in moves], limits, at_once),
-                _drain(legs_then, [move.then for move in moves], limits, at_once),
+                _drain(source, ways, there, snapshot.learnt, at_once),
+                _drain(changed[source.id], ways, list(changed.values()), snapshot.learnt, at_once),
             )
         )
         vms += moves
@@ -141,8 +138,22 @@ def _advice(vm: Vm, source: Host, target: Host, now: Prediction, learnt: Learnt 
 
 
 def _drain(
-    legs: list[Leg], predicted: list[Prediction], limits: Mapping[HostId, MoveLimits], at_once: int
+    source: Host, ways: list[tuple[Vm, Host]], hosts: list[Host], learnt: Learnt | None, at_once: int
 ) -> float | None:
-    if not all(each.converges for each in predicted):
+    """Seconds until the last of these VMs has gone its way; None where one does not converge, sharing."""
+    known = {host.id: host for host in hosts}
+
+    def at(vm: Vm, target: Host, share: float) -> Prediction:
+        return predict_move(vm, source, known[target.id], share=share, learnt=learnt)
+
+    def flow(vm: Vm, target: Host) -> Flow:
+        return Flow(source.id, target.id, lambda share: _seconds(at(vm, target, share)))
+
+    flown = between(hosts, [flow(*way) for way in ways], at_once=at_once)
+    if not all(at(*way, each.share).converges for way, each in zip(ways, flown, strict=True)):
         return None
-    return drain_seconds(legs, limits, at_once=at_once)
+    return last_end(flown)
+
+
+def _seconds(predicted: Prediction) -> float:
+    return predicted.brownout_seconds + predicted.blackout_seconds

@@ -13,8 +13,7 @@ from standfast.model.run import ENDED_PHASES, HostRow, MoveRow, MoveState, Phase
 from standfast.plan import blockers, place
 from standfast.plan.blackout import budget_seconds
 from standfast.plan.evacuate import urgency
-from standfast.predict.precopy import predict_move
-from standfast.run import absent, cordons, shutting
+from standfast.run import absent, cordons, foretell, shutting
 from standfast.run.actions import Action, StartMove
 from standfast.run.seen import View, order_of
 from standfast.run.steps import enter, hold_for, leaving
@@ -103,11 +102,14 @@ def _links_taken(view: View, row: HostRow) -> frozenset[HostId]:
 
 
 def _in_order(view: View, row: HostRow) -> list[Vm]:
-    """Large ones first, since they are the hardest to place; in an evacuation the most urgent ones."""
+    """As the plan has them, and those that it does not know before them, large ones first: they are the
+    hardest to place. In an evacuation the most urgent ones."""
     vms = view.snapshot.vms_on(row.host)
     if view.run.plan.kind is PlanKind.EVACUATE:
         return sorted(vms, key=lambda vm: urgency(view.snapshot, vm))
-    return sorted(vms, key=lambda vm: (-vm.memory_bytes, vm.name))
+    steps = (step for step in view.run.plan.steps if step.host == row.host)
+    begins = {move.vm: move.start_seconds or 0.0 for step in steps for move in step.moves}
+    return sorted(vms, key=lambda vm: (begins.get(vm.id, -1.0), -vm.memory_bytes, vm.name))
 
 
 def _waits(view: View, row: HostRow) -> bool:
@@ -213,13 +215,7 @@ def new_move(
 ) -> MoveRow:
     """The row of one attempt, with its prediction and the deadline that follows from it."""
     policy = view.policy
-    predicted = predict_move(
-        vm,
-        snapshot.host(vm.host),
-        snapshot.host(target),
-        auto_converge=policy.auto_converge,
-        learnt=view.run.plan.learnt,
-    )
+    predicted = foretell.foretell(view, snapshot, vm, target)
     expected = policy.move_timeout_factor * predicted.brownout_p95_seconds
     allowed = max(policy.move_timeout_floor_seconds, expected)
     number = len(view.run.moves) + ahead + 1

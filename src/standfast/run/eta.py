@@ -9,7 +9,7 @@ from standfast.model.cluster import Vm
 from standfast.model.ids import HostId
 from standfast.model.plan import HostStep, Wave
 from standfast.model.run import ENDED_PHASES, HostRow, Phase, Run
-from standfast.run import turns
+from standfast.run import foretell, turns
 from standfast.run.seen import Seen, View
 
 SPREAD = 1.5
@@ -18,7 +18,8 @@ SPREAD = 1.5
 
 def live(run: Run, seen: Seen, now: float) -> dict[str, Any]:
     """The live row: `{"flights", "left_seconds": [p50, p95], "soak_left_seconds"}`; bytes and seconds."""
-    left, soak = left_seconds(run, now), turns.soak_left_seconds(View.of(run, seen, now))
+    view = View.of(run, seen, now)
+    left, soak = left_seconds(run, now, foretell.drains_left(view)), turns.soak_left_seconds(view)
     vms = {vm.id: vm for vm in seen.snapshot.vms}
     flights = [
         {
@@ -48,25 +49,39 @@ def _flight(vm: Vm | None) -> dict[str, Any]:
     }
 
 
-def left_seconds(run: Run, now: float) -> float:
+def left_seconds(run: Run, now: float, drains: Mapping[HostId, float]) -> float:
     """Predicted seconds to the end of the run, from the plan's spans and each host's phase.
 
-    A wave takes as long as its slowest host, and its soak where others are still to follow.
+    A wave takes as long as its slowest host, and its soak where others are still to follow. `drains`: seconds
+    that hosts which are being evacuated will still need for that.
     """
     rows = {row.host: row for row in run.hosts}
-    waves = [_left_of(wave, rows, now) for wave in run.plan.waves]
-    return sum(waves) + sum(move.predicted.brownout_seconds for move in run.plan.rebalance)
+    waves = [_left_of(wave, rows, now, drains) for wave in run.plan.waves]
+    return sum(waves) + _spreading_left(run, now)
 
 
-def _left_of(wave: Wave, rows: Mapping[HostId, HostRow], now: float) -> float:
+def _spreading_left(run: Run, now: float) -> float:
+    """From the planned end of the moves after the last wave, less what was planned before the next one."""
+    moves = run.plan.rebalance
+    rows = {row.vm: row for row in run.moves if row.step is None}
+    ends = [(move.start_seconds or 0.0) + move.predicted.brownout_seconds for move in moves]
+    open_ends = [
+        (move.start_seconds or 0.0) + (now - rows[move.vm].started_at if move.vm in rows else 0.0)
+        for move in moves
+        if move.vm not in rows or rows[move.vm].ended_at is None
+    ]
+    return max(0.0, max(ends) - min(open_ends)) if open_ends else 0.0
+
+
+def _left_of(wave: Wave, rows: Mapping[HostId, HostRow], now: float, drains: Mapping[HostId, float]) -> float:
     there = [(step, rows[step.host]) for step in wave.hosts if step.host in rows]
     ended = [row.since for _, row in there if row.phase in ENDED_PHASES]
     if len(ended) < len(there):
-        return max(_left(step, row, now) for step, row in there) + wave.soak_seconds
+        return max(_left(step, row, now, drains) for step, row in there) + wave.soak_seconds
     return max(0.0, max(ended, default=now) + wave.soak_seconds - now) if wave.soak_seconds else 0.0
 
 
-def _left(step: HostStep, row: HostRow, now: float) -> float:
+def _left(step: HostStep, row: HostRow, now: float, drains: Mapping[HostId, float]) -> float:
     if row.phase in ENDED_PHASES:
         return 0.0
     spans = {
@@ -80,4 +95,6 @@ def _left(step: HostStep, row: HostRow, now: float) -> float:
     order += [Phase.REBOOTING, Phase.VERIFYING, Phase.REFILLING]
     ahead = order[order.index(Phase(phase)) + 1 :] if phase in order else order
     current = max(0.0, spans.get(Phase(phase), 0.0) - (now - row.since)) if phase in spans else 0.0
+    if row.phase == Phase.DRAINING:
+        current = drains.get(row.host, current)
     return current + sum(spans.get(later, 0.0) for later in ahead)

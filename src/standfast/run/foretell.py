@@ -1,0 +1,188 @@
+"""What the moves of a run will take from now on: those in the air, and those that wait for their turn there.
+
+They are flown as the run starts them (`predict.together`), so each is told with the share of its links that
+it will have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from standfast.model.cluster import Snapshot, Vm
+from standfast.model.ids import HostId
+from standfast.model.moves import Prediction
+from standfast.model.plan import PlannedMove
+from standfast.model.run import ENDED_PHASES, MoveRow, Phase
+from standfast.predict.precopy import predict_move
+from standfast.predict.together import Flow, Flown, at_share, between
+from standfast.run.seen import View
+
+MEASURED = "dirty rate at several windows"
+"""How a prediction begins that rests on more than a run's own looks tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """A VM on its way, or about to be. `row`: of the move that is in the air."""
+
+    vm: Vm
+    target: HostId
+    row: MoveRow | None = None
+
+    @property
+    def source(self) -> HostId:
+        return self.row.source if self.row is not None else self.vm.host
+
+
+def foretold(view: View, snapshot: Snapshot, legs: Sequence[Leg]) -> list[tuple[Prediction, Flown]]:
+    """Of each leg, in the order given: what it costs, and when. Hosts must be of the snapshot: KeyError."""
+    ways = [_Way(view, snapshot, leg) for leg in legs]
+    flown = between(snapshot.hosts, [way.flow(view.now) for way in ways], at_once=view.policy.moves_at_once)
+    return [
+        (at_share(way.at(1.0), way.at(each.share), each), each) for way, each in zip(ways, flown, strict=True)
+    ]
+
+
+def foretell(view: View, snapshot: Snapshot, vm: Vm, target: HostId) -> Prediction:
+    """What a move of the VM that starts now will cost, beside those that share its ports on its way."""
+    mine = Leg(vm, target)
+    others = [leg for leg in in_air(view, snapshot) if leg.vm.id != vm.id]
+    later = [leg for leg in waiting(view, snapshot) if leg.vm.id != vm.id]
+    legs = [leg for leg in others if _meets(leg, mine)]
+    place = len(legs)
+    legs += [mine, *(leg for leg in later if _meets(leg, mine))]
+    return foretold(view, snapshot, legs)[place][0]
+
+
+def drains_left(view: View) -> Mapping[HostId, float]:
+    """Seconds until each host that is being evacuated is rid of its VMs, as far as the plan knows them."""
+    hosts = _draining(view)
+    if not hosts:
+        return {}
+    legs = [*in_air(view, view.snapshot), *waiting(view, view.snapshot)]
+    left = _ends(legs, foretold(view, view.snapshot, legs))
+    return {host: left.get(host, 0.0) for host in hosts}
+
+
+def _draining(view: View) -> frozenset[HostId]:
+    return frozenset(row.host for row in view.run.hosts if row.phase == Phase.DRAINING)
+
+
+def _meets(leg: Leg, other: Leg) -> bool:
+    return leg.source == other.source or leg.target == other.target
+
+
+def in_air(view: View, snapshot: Snapshot) -> list[Leg]:
+    """Moves on record as started, and those that are seen or counted as on their way besides."""
+    hosts = {host.id for host in snapshot.hosts}
+    rows = {row.vm: row for row in view.started}
+    found = []
+    for vm in snapshot.vms:
+        row = rows.get(vm.id)
+        target = row.target if row is not None else vm.flight.target if vm.flight is not None else None
+        leg = Leg(vm, target, row) if target is not None else None
+        if leg is not None and {leg.source, leg.target} <= hosts and leg.source != leg.target:
+            found.append(leg)
+    return found
+
+
+def waiting(view: View, snapshot: Snapshot) -> list[Leg]:
+    """VMs that the plan sends elsewhere now, in its order: off hosts being emptied, at the end the others."""
+    vms, known = {vm.id: vm for vm in snapshot.vms}, {host.id for host in snapshot.hosts}
+    emptied, plan = _draining(view), view.run.plan
+    moves = [move for step in plan.steps if step.host in emptied for move in step.moves]
+    if all(row.phase in ENDED_PHASES for row in view.run.hosts):
+        tried = {row.vm for row in view.run.moves if row.step is None}
+        moves = [move for move in plan.rebalance if move.vm not in tried]
+    moves.sort(key=lambda move: move.start_seconds or 0.0)
+    found = []
+    for move in moves:
+        vm = vms.get(move.vm)
+        if vm is not None and vm.host == move.source and vm.flight is None and move.target in known:
+            found.append(Leg(vm, move.target))
+    return found
+
+
+class _Way:
+    """One leg's prediction at any share, asked once."""
+
+    def __init__(self, view: View, snapshot: Snapshot, leg: Leg) -> None:
+        self.view, self.leg = view, leg
+        self.source, self.target = snapshot.host(leg.source), snapshot.host(leg.target)
+        self.planned = _planned(view, leg)
+        self.groups = tuple(
+            number for number, group in enumerate(snapshot.rules.anti_affinity) if leg.vm.id in group.vms
+        )
+        self.known: dict[float, Prediction] = {}
+
+    def at(self, share: float) -> Prediction:
+        if share not in self.known:
+            fresh = self._fresh(share)
+            if self.planned is not None:
+                fresh = _scaled(self.planned.predicted, self._fresh(self.planned.predicted.share), fresh)
+            self.known[share] = fresh
+        return self.known[share]
+
+    def _fresh(self, share: float) -> Prediction:
+        plan = self.view.run.plan
+        return predict_move(
+            self.leg.vm,
+            self.source,
+            self.target,
+            share=share,
+            auto_converge=plan.policy.auto_converge,
+            learnt=plan.learnt,
+        )
+
+    def flow(self, now: float) -> Flow:
+        def seconds(share: float) -> float:
+            predicted = self.at(share)
+            return predicted.brownout_seconds + predicted.blackout_seconds
+
+        row = self.leg.row
+        done = None
+        if row is not None:
+            whole = row.predicted.brownout_seconds + row.predicted.blackout_seconds
+            done = min(0.99, (now - row.started_at) / whole) if whole > 0 else 0.99
+        return Flow(self.leg.source, self.leg.target, seconds, self.groups, done)
+
+
+def _planned(view: View, leg: Leg) -> PlannedMove | None:
+    """The plan's word on this very move, where it rests on measurements that a run does not make."""
+    if leg.vm.memory_use is not None:
+        return None
+    plan = view.run.plan
+    moves = (*(move for step in plan.steps for move in step.moves), *plan.rebalance)
+    same = (leg.vm.id, leg.source, leg.target)
+    return next(
+        (
+            move
+            for move in moves
+            if (move.vm, move.source, move.target) == same and move.predicted.basis.startswith(MEASURED)
+        ),
+        None,
+    )
+
+
+def _scaled(planned: Prediction, then: Prediction, now: Prediction) -> Prediction:
+    """The plan's, changed as another share changes a prediction from the run's own looks."""
+    if now.share == planned.share or not (then.converges and now.converges and planned.converges):
+        return planned
+    times = now.brownout_seconds / max(1e-9, then.brownout_seconds)
+    return replace(
+        planned,
+        brownout_seconds=planned.brownout_seconds * times,
+        brownout_p95_seconds=planned.brownout_p95_seconds * times,
+        once_seconds=planned.once_seconds * now.share / planned.share,
+        again_seconds=planned.again_seconds * now.share / planned.share,
+        share=now.share,
+    )
+
+
+def _ends(legs: Sequence[Leg], told: Sequence[tuple[Prediction, Flown]]) -> Mapping[HostId, float]:
+    """Seconds from now until each source is rid of its legs."""
+    found: dict[HostId, float] = {}
+    for leg, (_, flown) in zip(legs, told, strict=True):
+        found[leg.source] = max(found.get(leg.source, 0.0), flown.begin + flown.seconds)
+    return found
