@@ -131,6 +131,7 @@ def _spec(chance: random.Random, seed: int) -> SimSpec:
         link_bits_per_second=100_000_000 if slow else 1_000_000_000,
         anti_affinity=tuple(groups),
         compliant=tuple(host for host in range(hosts) if chance.random() < 0.1),
+        controller=chance.randrange(vms) if vms and chance.random() < 0.4 else None,
         settings=(("balancer", "on", "off"),) if chance.random() < 0.3 else (),
     )
 

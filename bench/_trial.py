@@ -161,6 +161,7 @@ class Trial:
         self._copies = [max(0.0, one.at - one.seconds) for one in self._own if one.what is Trouble.RESTORE]
         self._passes: list[tuple[float, Callable[[], None]]] = []
         self._absent = False
+        self._own_moved = 0
         self._broken: list[str] = []
         self._strange: tuple[HostId, str] | None = None
         self._copy = where.with_name("copy.db")
@@ -276,10 +277,21 @@ class Trial:
             self._keep_copy()
         while self._own and self._own[0].at <= past and not self._passes:
             self._befall(self._own.pop(0))
+        self._own_landing()
         reachable = not self.store.down
         while reachable and self._words and self._words[0].at <= past:
             word = self._words.pop(0)
             self._say(word.verb, word.host)
+
+    def _own_landing(self) -> None:
+        """The controller's own VM has come to another host: at worst, the process did not live through it."""
+        with self.world.open(write=False) as state:
+            own = state.vms.get(state.rules.controller) if state.rules.controller else None
+            moved = own.moved if own is not None else self._own_moved
+        if moved > self._own_moved:
+            self._note("killed as its own VM lands")
+            self._own_moved, self._loop = moved, None
+            self.verdict.kills += 1
 
     def _say(self, verb: Verb, about: int | None = None) -> None:
         host = None if about is None else list(self.world.names)[about % len(self.world.names)]

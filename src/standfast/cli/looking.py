@@ -36,11 +36,14 @@ def look(
 
     Without `strict`, names in rules that nothing bears are left out; `warnings` tells them.
     """
+    from standfast.config.machine import machine_uuids
     from standfast.config.rules import resolve
     from standfast.run.observe import observe
 
+    machine = machine_uuids()
+
     def rules_for(snapshot: Snapshot) -> Rules:
-        return resolve(cluster.rules, snapshot, strict=strict)
+        return resolve(cluster.rules, snapshot, strict=strict, machine=machine)
 
     with ThreadPoolExecutor(max(1, min(MOST_AT_ONCE, len(outside.names) or MOST_AT_ONCE))) as executor:
         return observe(outside, rules_for, scan=scan, refresh=refresh, executor=executor)

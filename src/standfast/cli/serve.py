@@ -130,13 +130,15 @@ def _stop_when_gone(path: Path, stop: threading.Event, ask: Callable[[], None]) 
 
 def _attach(session: Session, run: Run, clock: WallClock) -> Attached:
     """The run's cluster as the config has it now. Raises ConfigError, OutsideError."""
+    from standfast.config.machine import machine_uuids
     from standfast.config.rules import resolve
     from standfast.run.serve import Attached
     from standfast.wiring import outside_for
 
     cluster = session.cluster(run.cluster)
     outside = outside_for(cluster, session.state_dir, hosts_of(run), clock)
-    return Attached(outside, lambda snapshot: resolve(cluster.rules, snapshot, strict=False))
+    machine = machine_uuids()
+    return Attached(outside, lambda snapshot: resolve(cluster.rules, snapshot, strict=False, machine=machine))
 
 
 def log_path(state_dir: Path) -> Path:

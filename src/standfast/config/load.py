@@ -198,6 +198,7 @@ def _rules(document: Document, here: text.Path, raw: RawCluster) -> RulesConfig:
         )
         for name in names
     }
+    origins["controller"] = document.where((*here, "rules", "controller"))
     for vm, hosts in rules.pins.items():
         for host in hosts:
             if raw.hosts and host not in raw.hosts:
@@ -209,6 +210,7 @@ def _rules(document: Document, here: text.Path, raw: RawCluster) -> RulesConfig:
         rules.reserve_hosts,
         rules.priorities,
         unmovable={vm: Handling(word) for vm, word in rules.unmovable.items()},
+        controller=rules.controller,
         origins=origins,
     )
 

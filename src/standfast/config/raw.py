@@ -100,6 +100,11 @@ class RawRules(Strict):
         default_factory=dict,
         description="VM to its priority in an evacuation; higher goes first; 0 if not given",
     )
+    controller: str = Field(
+        default="",
+        description="the VM that this controller runs in, where its machine's UUID does not tell; it leaves "
+        "its host last and is never shut down",
+    )
 
 
 _AT_LEAST_ONE = {"move_attempts", "moves_at_once", "call_attempts", "move_timeout_factor", "wave_hosts_max"}

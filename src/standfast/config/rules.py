@@ -9,8 +9,11 @@ from standfast.model.ids import HostId, VmId
 from standfast.model.unmovable import Said
 
 
-def resolve(rules: RulesConfig, snapshot: Snapshot, *, strict: bool = True) -> Rules:
-    """The rules of a cluster as seen now.
+def resolve(
+    rules: RulesConfig, snapshot: Snapshot, *, strict: bool = True, machine: tuple[str, ...] = ()
+) -> Rules:
+    """The rules of a cluster as seen now. `machine` are the UUIDs of the machine that this runs on: the VM
+    that bears one of them is the controller's own, unless the rules name another.
 
     Raises ConfigError for a name that nothing bears, or two VMs do; not so for a VM where a host can't be
     asked, which may have it. With `strict` false (a run under way, a look that changes nothing) the strictest
@@ -33,7 +36,11 @@ def resolve(rules: RulesConfig, snapshot: Snapshot, *, strict: bool = True) -> R
     priorities = tuple(
         (vm, priority) for name, priority in rules.priorities.items() for vm in sorted(names.vms(name))
     )
-    return Rules(tuple(groups), tuple(pins), rules.memory_ceiling, rules.reserve_hosts, priorities)
+    own = names.vms(rules.controller) if rules.controller else {vm.id for vm in snapshot.vms} & set(machine)
+    return Rules(
+        *(tuple(groups), tuple(pins), rules.memory_ceiling, rules.reserve_hosts, priorities),
+        controller=min(own, default=None),
+    )
 
 
 def said_in(rules: RulesConfig, snapshot: Snapshot, *, by: str, strict: bool = False) -> dict[VmId, Said]:
@@ -87,6 +94,9 @@ class _Names:
         for member in self.rules.unmovable:
             where = self.rules.origins.get(f"unmovable.{member}", "")
             found.append(self._vm(member, "a word about VMs that can't be moved", where))
+        if self.rules.controller:
+            where = self.rules.origins.get("controller", "")
+            found.append(self._vm(self.rules.controller, "`controller`", where))
         for member in self.rules.priorities:
             where = self.rules.origins.get(f"priorities.{member}", "")
             found.append(self._vm(member, "a priority", where))

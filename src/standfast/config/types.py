@@ -49,8 +49,10 @@ class RulesConfig:
     """VM name (or UUID) to its priority in an evacuation."""
     unmovable: Mapping[str, Handling] = field(default_factory=dict)
     """VM name (or UUID) to what is done if it can't be moved."""
+    controller: str = ""
+    """VM name (or UUID) that this controller runs in; empty: by its machine's UUID."""
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
-    """`anti_affinity.NAME`, `pins.VM`, `unmovable.VM` to `file:line`, for errors in names."""
+    """`anti_affinity.NAME`, `pins.VM`, `unmovable.VM`, `controller` to `file:line`, for errors in names."""
 
 
 @dataclass(frozen=True, slots=True)

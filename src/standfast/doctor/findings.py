@@ -100,6 +100,7 @@ CATALOGUE: Mapping[Code, tuple[Severity, str]] = {
     Code.VM_MANAGED_SAVE: (ERROR, "There is a managed save image; saved state is never used."),
     Code.VM_UNSUPPORTED: (ERROR, "The platform can't move it as it is: snapshots, folders of its host …"),
     Code.VM_PINNED: (ERROR, "A pin leaves it no other host."),
+    Code.VM_CONTROLLER: (ERROR, "It can't be moved, and this controller runs in it."),
     Code.NO_TARGET: (ERROR, "Every other host has something against it; each is named."),
     Code.VM_BUSY: (WARNING, "Another job holds it now (a backup, a block copy); a run waits for its end."),
     Code.VM_BLACKOUT: (ERROR, "It writes memory too fast to be moved within its black-out budget."),

@@ -146,6 +146,9 @@ class Rules:
     """N+1: how many hosts may be lost, hosts in maintenance apart, with all VMs still fitting."""
     priorities: tuple[tuple[VmId, int], ...] = ()
     """VMs that leave a failing host before others (higher first; 0 for those that are not named)."""
+    controller: VmId | None = None
+    """The VM that the controller itself runs in, where that is one of the cluster's: it leaves its host last
+    and is never shut down."""
 
 
 @dataclass(frozen=True, slots=True)

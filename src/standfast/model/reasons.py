@@ -16,6 +16,7 @@ class Code(StrEnum):
     VM_PASSTHROUGH = "vm_passthrough"
     VM_REMOVABLE_MEDIA = "vm_removable_media"
     VM_PINNED = "vm_pinned"
+    VM_CONTROLLER = "vm_controller"
     VM_TRANSIENT = "vm_transient"
     VM_MANAGED_SAVE = "vm_managed_save"
     VM_NOT_RUNNING = "vm_not_running"  # paused, crashed or unknown: not ours to touch

@@ -61,6 +61,13 @@ COVERED = frozenset(
 (not ours to touch), a saved state (never used)."""
 
 
+def is_controller(vm: Vm) -> Reason:
+    """Why no consent is an answer to a VM that can't be moved: whoever would start it again is in it."""
+    words = f"{vm.name} can't be moved, and this controller runs in it: nobody would start it again."
+    mend = f"Skip its host (--unmovable {vm.name}=skip), or run the controller somewhere else for that host."
+    return Reason(Code.VM_CONTROLLER, words, mend, host=vm.host, vm=vm.id)
+
+
 def not_covered(vm: Vm, against: tuple[Reason, ...]) -> Reason | None:
     """Of all reasons against moving `vm`, the first that nothing said beforehand is an answer to.
 

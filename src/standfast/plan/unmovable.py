@@ -9,7 +9,7 @@ from standfast.model.cluster import Host, Vm
 from standfast.model.ids import HostId, VmId
 from standfast.model.plan import HostStep
 from standfast.model.reasons import Code, Reason
-from standfast.model.unmovable import COVERED, Handling, PlannedStop, Said, not_covered
+from standfast.model.unmovable import COVERED, Handling, PlannedStop, Said, is_controller, not_covered
 from standfast.plan import blockers
 from standfast.plan.board import Board
 from standfast.predict import spans
@@ -33,6 +33,8 @@ class Unmovable:
                 yield from (_with_a_way_out(vm, reason) for reason in found)
             elif answer.handling is Handling.HOLD:
                 yield from (reason for reason in found if reason.code not in COVERED)
+            elif found and answer.handling.consents and vm.id == self.board.rules.controller:
+                yield is_controller(vm)
             elif found and (first := not_covered(vm, found)) is not None:
                 yield first
 

@@ -57,6 +57,8 @@ def _start_moves(view: View, row: HostRow) -> tuple[Action, ...]:
     for vm in _in_order(view, row):
         if vm.flight is not None or shutting.awaited(view, row, vm) or not _due(view, row, vm):
             continue
+        if vm.id == snapshot.rules.controller and _not_last(view, snapshot, row, vm, kept):
+            continue
         stuck = _stuck(view, row, vm)
         if stuck is not None and stuck.code is Code.VM_BUSY and _may_wait(view, row):
             continue
@@ -103,13 +105,25 @@ def _links_taken(view: View, row: HostRow) -> frozenset[HostId]:
 
 def _in_order(view: View, row: HostRow) -> list[Vm]:
     """As the plan has them, and those that it does not know before them, large ones first: they are the
-    hardest to place. In an evacuation the most urgent ones."""
-    vms = view.snapshot.vms_on(row.host)
+    hardest to place. In an evacuation the most urgent ones. The VM that this controller runs in comes last of
+    all: until then its own black-out can spoil nothing."""
+    vms, own = view.snapshot.vms_on(row.host), view.snapshot.rules.controller
     if view.run.plan.kind is PlanKind.EVACUATE:
-        return sorted(vms, key=lambda vm: urgency(view.snapshot, vm))
+        return sorted(vms, key=lambda vm: (vm.id == own, urgency(view.snapshot, vm)))
     steps = (step for step in view.run.plan.steps if step.host == row.host)
     begins = {move.vm: move.start_seconds or 0.0 for step in steps for move in step.moves}
-    return sorted(vms, key=lambda vm: (begins.get(vm.id, -1.0), -vm.memory_bytes, vm.name))
+    return sorted(vms, key=lambda vm: (vm.id == own, begins.get(vm.id, -1.0), -vm.memory_bytes, vm.name))
+
+
+def _not_last(view: View, snapshot: Snapshot, row: HostRow, own: Vm, kept: Reason | None) -> bool:
+    """Others are still to leave before the controller's own VM, or are on their way. One that can't leave an
+    evacuated host is not waited for."""
+    others = [
+        vm for vm in snapshot.vms_on(row.host) if vm.id != own.id and not shutting.awaited(view, row, vm)
+    ]
+    if view.run.plan.kind is PlanKind.EVACUATE and kept is not None:
+        return any(vm.flight is not None for vm in others)
+    return bool(others)
 
 
 def _waits(view: View, row: HostRow) -> bool:

@@ -15,7 +15,7 @@ from standfast.model.ids import VmId
 from standfast.model.reasons import Code, Reason
 from standfast.model.run import HostRow
 from standfast.model.units import span
-from standfast.model.unmovable import Handling, PlannedStop, not_covered
+from standfast.model.unmovable import Handling, PlannedStop, is_controller, not_covered
 from standfast.plan import blockers
 from standfast.plan.unmovable import pinned_here
 from standfast.run import owed
@@ -39,7 +39,9 @@ def stop_of(view: View, vm: VmId) -> PlannedStop | None:
 
 def _consented(view: View, vm: Vm) -> PlannedStop | None:
     stop = stop_of(view, vm.id)
-    return stop if stop is not None and stop.said.handling.consents else None
+    if stop is None or not stop.said.handling.consents or vm.id == view.snapshot.rules.controller:
+        return None
+    return stop
 
 
 def awaited(view: View, row: HostRow, vm: Vm) -> bool:
@@ -63,6 +65,8 @@ def _reasons(view: View, vm: Vm) -> tuple[Reason, ...]:
 def against(view: View, vm: Vm) -> Reason | None:
     """Why the VM can't be moved; for one that was to be shut down, what consent is no answer to."""
     found = _reasons(view, vm)
+    if found and vm.id == view.snapshot.rules.controller:
+        return is_controller(vm)
     if found and _consented(view, vm) is not None:
         return not_covered(vm, found)
     return found[0] if found else None

@@ -105,3 +105,11 @@ def test_everything_unknown_can_be_told_at_once() -> None:
 def test_a_name_like_no_other_is_not_followed_by_all_there_are() -> None:
     (error,) = unknown(RulesConfig(pins={"zzz": ("kvm1",)}), snapshot(*ALL))
     assert error.do == "Correct the name or take it out."
+
+
+def test_the_vm_that_the_controller_runs_in_is_known_by_its_machines_uuid_or_by_its_name() -> None:
+    assert resolve(RulesConfig(), snapshot(*ALL)).controller is None
+    assert resolve(RulesConfig(), snapshot(*ALL), machine=("x", "v2")).controller == "v2"
+    assert resolve(RulesConfig(controller="db"), snapshot(*ALL), machine=("v2",)).controller == "v3"
+    with pytest.raises(ConfigError, match="`controller` names VM 'nobody'"):
+        resolve(RulesConfig(controller="nobody"), snapshot(*ALL))

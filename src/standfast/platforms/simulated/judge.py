@@ -49,7 +49,15 @@ def arrived(state: State, vm: SimVm, host: HostId) -> None:
 
 def move_began(state: State, vm: SimVm, target: HostId) -> None:
     """Memory and anti-affinity at the start of a move that was ordered; the VM is counted on both ends."""
-    about = state.hosts[target]
+    about, source = state.hosts[target], state.hosts[vm.host]
+    if vm.base.id == state.rules.controller and source.cordoned_by:
+        others = [
+            other.base.name
+            for other in state.residents(vm.host)
+            if other is not vm and not other.may_stop and not other.fail_moves
+        ]
+        if others:
+            violation(state, f"{vm.base.name}, the controller's own, leaves before {', '.join(others)}")
     held = sum(other.base.memory_bytes for other in state.active(target))
     if held > about.base.memory_bytes:
         violation(

@@ -65,6 +65,8 @@ class SimSpec:
     compliant: tuple[int, ...] = ()
     local_disks: tuple[int, ...] = ()
     """VMs whose disk is on their host alone."""
+    controller: int | None = None
+    """The VM that the controller runs in."""
     packages: tuple[PendingUpdate, ...] = PACKAGES
     settings: tuple[tuple[str, str, str], ...] = ()
     """(name, value, value while worked on), on every host."""
@@ -87,6 +89,7 @@ def build(spec: SimSpec) -> State:
         ),
         memory_ceiling=spec.memory_ceiling,
         reserve_hosts=spec.reserve_hosts,
+        controller=vms[spec.controller].id if spec.controller is not None else None,
     )
     snapshot = Snapshot(spec.cluster, "simulated", spec.start_at, tuple(hosts), tuple(vms), rules)
     state = from_snapshot(snapshot, seed=spec.seed, packages=spec.packages)
