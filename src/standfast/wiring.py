@@ -200,7 +200,10 @@ def ssh_targets(cluster: ClusterConfig) -> dict[str, SshTarget]:
     """How each host is reached by ssh, by its name."""
     from standfast.transports.ssh import SshTarget
 
-    return {host.name: SshTarget(host.name, host.ssh, cluster.ssh_config) for host in cluster.hosts}
+    return {
+        host.name: SshTarget(host.name, host.ssh, cluster.ssh_config, kit=cluster.host_kit)
+        for host in cluster.hosts
+    }
 
 
 def libvirt_host(host: HostConfig) -> LibvirtHost:

@@ -26,7 +26,7 @@ VERBS = {
     "run": ("standfast.cli.run:run", "List, watch, steer and report runs."),
     "balance": ("standfast.cli.balance:balance", "Say which moves would make hosts evenly used."),
     "evacuate": ("standfast.cli.evacuate:evacuate", "Empty one host as fast as its links allow."),
-    "host": ("standfast.cli.steer:host", "Give single hosts back."),
+    "host": ("standfast.cli.steer:host", "Give single hosts back; make hosts ready for other accounts."),
     "serve": ("standfast.cli.serve:serve", "Be the one process that acts."),
     "snapshot": ("standfast.cli.snapshot:snapshot", "Save and show what a cluster looks like."),
     "notify": ("standfast.cli.notify:notify", "Try out those who are told of runs."),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from standfast.cli.hostkit import kit
 from standfast.cli.out import say, show_json
 from standfast.cli.session import Session, verb
 from standfast.model.errors import ConfigError, RefusedError
@@ -155,7 +156,7 @@ def abandon(session: Session, run: str) -> None:
 
 @click.group()
 def host() -> None:
-    """Give single hosts back."""
+    """Give single hosts back; make hosts ready for accounts that are not root."""
 
 
 @host.add_command
@@ -185,5 +186,7 @@ def return_(session: Session, host: str, cluster: str | None) -> None:
     about = host_of(chosen, host)
     _leave(session, chosen, Verb.RETURN, "its cordon is taken back.", about, host)
 
+
+host.add_command(kit)
 
 VERBS = (pause, resume, replan, skip, retry, cancel, abandon)

@@ -127,6 +127,7 @@ def _cluster(document: Document, name: str, raw: RawCluster) -> ClusterConfig:
         platform=raw.platform,
         hosts=hosts,
         ssh_config=base / Path(raw.ssh_config).expanduser() if raw.ssh_config else None,
+        host_kit=raw.host_kit,
         shared_paths=tuple(_absolute(document, here, index, raw) for index in range(len(raw.shared_paths))),
         rules=_rules(document, here, raw),
         policy=_policy(document, here, raw),

@@ -229,6 +229,9 @@ class RawCluster(Strict):
     ssh_config: str | None = Field(
         default=None, description="file for `ssh -F`, beside the config if not absolute"
     )
+    host_kit: bool = Field(
+        default=False, description="accounts on hosts are not root: `standfast host kit` was installed there"
+    )
     shared_paths: tuple[str, ...] = Field(
         default=(), description="folders whose files are the same on every host"
     )

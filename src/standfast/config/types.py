@@ -90,6 +90,8 @@ class ClusterConfig:
     platform: PlatformName
     hosts: tuple[HostConfig, ...] = ()
     ssh_config: Path | None = None
+    host_kit: bool = False
+    """Accounts on the hosts are not root; what is asked goes through the programs of the host kit."""
     shared_paths: tuple[str, ...] = ()
     """Folders whose files every host sees as the same bytes."""
     rules: RulesConfig = field(default_factory=RulesConfig)

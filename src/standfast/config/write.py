@@ -24,6 +24,8 @@ def text(cluster: ClusterConfig) -> str:
         body["simulated"] = {key: value for key, value in keys.items() if value is not None}
     if cluster.ssh_config is not None:
         body["ssh_config"] = str(cluster.ssh_config)
+    if cluster.host_kit:
+        body["host_kit"] = True
     if cluster.shared_paths:
         body["shared_paths"] = list(cluster.shared_paths)
     if cluster.hosts:

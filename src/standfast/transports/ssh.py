@@ -27,7 +27,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from standfast.model.errors import RefusedError, UnreachableError, UsageError
+from standfast.model.errors import AuthError, RefusedError, UnreachableError, UsageError
+from standfast.transports import hostkit
 from standfast.transports.ssh_errors import SSH_FAILED, error_of
 
 CONNECT_SECONDS = 10
@@ -36,6 +37,7 @@ ALIVE_SECONDS = 5
 ALIVE_COUNT = 3
 
 _URI = re.compile(r"^ssh://(?:(?P<user>[^@]*)@)?(?P<host>\[[^]]+\]|[^:/@\[\]]+)(?::(?P<port>\d+))?/?\Z")
+_KIT_WORDS = re.compile(r"(standfast-host|sudo): |.*sudo.*not found")
 _WITH_PORT = re.compile(r"^(?P<rest>(?:[^@]*@)?(?:\[[^]]+\]|[^:\[\]@]+)):(?P<port>\d+)$")
 
 
@@ -100,6 +102,8 @@ class SshTarget:
     destination: str
     config_file: Path | None = None
     connect_seconds: int = CONNECT_SECONDS
+    kit: bool = False
+    """The account is not root, and goes through the kit's program: see `hostkit`."""
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -154,13 +158,21 @@ class SshTarget:
         """Run `script` by the host's `sh` with `args` as `$1 …`; its exit code is handed back, not judged.
 
         Standard input of the script is `input`, or empty. Raises AuthError (`host_key_unknown`,
-        `host_key_changed`, `auth_failed`) and UnreachableError (`connection_refused`, `connection_timeout`,
-        `name_unknown`, `connection_lost`, `deadline`). After any UnreachableError the script may or may not
-        have run. 255 is OpenSSH's own exit code: a script must not use it.
+        `host_key_changed`, `auth_failed`, `kit_refused`) and UnreachableError (`connection_refused`,
+        `connection_timeout`, `name_unknown`, `connection_lost`, `deadline`). After any UnreachableError the
+        script may or may not have run. 255 is OpenSSH's own exit code: a script must not use it.
         """
-        text = script_text(script, args, input)
-        command = ["ssh", *self.options(), "-T", *self.address, "sh -s"]
-        done = self._communicate(command, text, timeout_seconds)
+        text = hostkit.order(script, args, input) if self.kit else script_text(script, args, input)
+        far = hostkit.COMMAND if self.kit else "sh -s"
+        done = self._communicate(["ssh", *self.options(), "-T", *self.address, far], text, timeout_seconds)
+        if self.kit and done.exit_code != 0 and _KIT_WORDS.match(done.stderr):
+            raise AuthError(
+                "kit_refused",
+                "its account may not do this",
+                where=self.name,
+                why=done.stderr.strip()[-300:],
+                do="Install the kit of this release there: `standfast host kit`.",
+            )
         if done.exit_code == SSH_FAILED or done.exit_code < 0:
             self.drop()
             raise error_of(self.name, self.by_hand, done.stderr)

@@ -50,6 +50,11 @@ def script(name: str) -> str:
     return files("standfast.platforms.libvirt").joinpath(name).read_text(encoding="utf-8")
 
 
+def kit() -> tuple[str, ...]:
+    """All that is run on a host from here, for accounts that are not root."""
+    return (SCRIPT, _AUTOSTART, _JOURNAL, script("cordon.sh"), script("hook.sh"))
+
+
 class LibvirtFence:
     """Cordons of one cluster's hosts. `targets` by host name; `name_of` tells the name of a UUID."""
 

@@ -36,3 +36,14 @@ def _part(name: str) -> str:
         return folder.joinpath(f"{name}.sh").read_text(encoding="utf-8")
     text = folder.joinpath(name).read_text(encoding="utf-8")
     return f"{name.removesuffix('.pl')}_pl=$(cat <<'END_OF_PERL'\n{text}END_OF_PERL\n)"
+
+
+def kit() -> tuple[tuple[str, bool], ...]:
+    """What an account that is not root needs of these, each with whether its input is only read as names.
+
+    Not those by which hosts try their ways to each other: they open ports, and speak to addresses that they
+    are handed.
+    """
+    return tuple(
+        (script(name), name == "exam") for name in ("look", "scan", "health", "begin", "unit", "exam")
+    )
