@@ -103,7 +103,7 @@ class SshExaminer:
         peer = self._peers.get(name)
         if peer is None:
             return Door(name, trouble="it is no host of this cluster")
-        args = (peer.address, token, str(DOOR_SECONDS))
+        args = (peer.address or "-", token, str(DOOR_SECONDS))
         try:
             return door(self._ask(name, "listen", *args, seconds=LISTEN_SECONDS))
         except StandfastError as error:

@@ -39,11 +39,5 @@ def _part(name: str) -> str:
 
 
 def kit() -> tuple[tuple[str, bool], ...]:
-    """What an account that is not root needs of these, each with whether its input is only read as names.
-
-    Not those by which hosts try their ways to each other: they open ports, and speak to addresses that they
-    are handed.
-    """
-    return tuple(
-        (script(name), name == "exam") for name in ("look", "scan", "health", "begin", "unit", "exam")
-    )
+    """All of these, for an account that is not root; each with whether its input is only read as names."""
+    return tuple((script(name), name in ("exam", "connect")) for name in NAMES)

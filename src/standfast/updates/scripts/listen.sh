@@ -13,7 +13,7 @@ if [ -r "$root/etc/libvirt/qemu.conf" ]; then
         shift 2
     done
 fi
-[ -n "$address" ] || address=$(hostname)
+case $address in '' | -) address=$(hostname) ;; esac
 say address "$address"
 say range "$least-$most"
 if command -v perl >/dev/null 2>&1; then
