@@ -23,6 +23,7 @@ from standfast.lab.cluster import Lab
 NAME, HOME = "service", "kvm1"
 LIMIT_SECONDS = 600.0
 EXPOSURE_MAX, STOP_SECONDS, WATCHDOG_SECONDS = 2.5, 10.0, 30
+PYTHON = f"python{sys.version_info[0]}.{sys.version_info[1]}"
 ROOT = Path(__file__).resolve().parents[1]
 UNIT = ROOT / "packaging/standfast.service"
 PROGRAM = "/opt/standfast/bin/standfast --config /etc/standfast/standfast.yaml --state-dir /var/lib/standfast"
@@ -46,11 +47,7 @@ def install(lab: Lab) -> None:
     """As the how-to has it, on a host of the lab."""
     root = lab.host(HOME).paths.root
     _environment(root / "opt/standfast")
-    python = Path(sys.executable).resolve()
-    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    shutil.copy2(python, root / "usr/bin" / version)
-    ignored = shutil.ignore_patterns("test", "idlelib", "tkinter", "__pycache__", "dist-packages")
-    shutil.copytree(Path(os.__file__).parent, root / "usr/lib" / version, symlinks=True, ignore=ignored)
+    _python(root)
     etc = root / "etc/standfast"
     (etc / "ops").mkdir(parents=True)
     shutil.copy2(lab.paths.keys / "controller", etc / "ssh-key")
@@ -97,7 +94,22 @@ def _environment(where: Path) -> None:
     script.write_text(f"#!/opt/standfast/bin/python\n{rest}", encoding="utf-8")
     for name in ("python", "python3"):
         (where / "bin" / name).unlink(missing_ok=True)
-        (where / "bin" / name).symlink_to(f"/usr/bin/python{sys.version_info[0]}.{sys.version_info[1]}")
+        (where / "bin" / name).symlink_to(f"/opt/python/bin/{PYTHON}")
+    home = where / "pyvenv.cfg"
+    lines = home.read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if not line.startswith("home")]
+    home.write_text("\n".join(["home = /opt/python/bin", *kept]) + "\n", encoding="utf-8")
+
+
+def _python(root: Path) -> None:
+    """This machine's Python in /opt/python of the host, wherever it is here."""
+    base = Path(sys.base_prefix)
+    (root / "opt/python/bin").mkdir(parents=True)
+    shutil.copy2(base / "bin" / PYTHON, root / "opt/python/bin" / PYTHON)
+    ignored = shutil.ignore_patterns("test", "idlelib", "tkinter", "__pycache__", "*-packages", "config-*")
+    shutil.copytree(Path(os.__file__).parent, root / "opt/python/lib" / PYTHON, symlinks=True, ignore=ignored)
+    for library in (base / "lib").glob(f"lib{PYTHON}.so*"):
+        shutil.copy2(library, root / "usr/lib" / library.name)
 
 
 def one_run(lab: Lab) -> dict[str, Any]:
