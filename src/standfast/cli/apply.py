@@ -71,8 +71,9 @@ def begin(session: Session, plan: Plan, question: str, *, yes: bool, detach: boo
 
     `now` is the cluster's own time. Raises RefusedError where nobody agrees or another run is active.
     """
-    from standfast.cli.serve import await_acting, start_detached
-    from standfast.cli.watch import Watch, style_of, watch
+    from standfast.cli.controller import await_acting, start_detached
+    from standfast.cli.watch import style_of, watch
+    from standfast.cli.watcher import Watch
     from standfast.codec import digest
 
     if not yes:

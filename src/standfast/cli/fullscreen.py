@@ -19,7 +19,7 @@ from rich.live import Live
 from standfast.cli.frame import frame
 from standfast.cli.picture import picture
 from standfast.cli.screen import Seen
-from standfast.cli.watch import Watch
+from standfast.cli.watcher import Watch
 from standfast.model.run import EventRow
 
 LEAVE = (b"q", b"Q", b"\x03", b"\x04")

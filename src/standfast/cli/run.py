@@ -70,7 +70,7 @@ def _row(each: RunSummary) -> tuple[str, ...]:
 def show_(session: Session, run: str, svg: Path | None) -> None:
     """Show where a run is now, and what it waits for."""
     from standfast.cli import screen
-    from standfast.cli.watch import Watch
+    from standfast.cli.watcher import Watch
     from standfast.codec import to_plain
     from standfast.files import check_writable
 
@@ -103,8 +103,9 @@ def watch(session: Session, run: str, output: str | None, until_held: bool) -> i
 
     Exit codes: 0 completed; 3 degraded, cancelled or abandoned; 4 waits for the operator.
     """
-    from standfast.cli.watch import Watch, style_of
+    from standfast.cli.watch import style_of
     from standfast.cli.watch import watch as follow
+    from standfast.cli.watcher import Watch
     from standfast.report.facts import report_dict
 
     style = style_of(session, output)

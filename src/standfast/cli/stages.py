@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from standfast.cli.controller import stop_controller
 from standfast.cli.out import say
-from standfast.cli.serve import stop_controller
 from standfast.model.errors import RefusedError
 
 if TYPE_CHECKING:

@@ -37,7 +37,7 @@ def say_to(session: Session, run: str, word: str, then: str, host: str | None = 
 
 
 def _leave(session: Session, run: Run, word: Verb, then: str, about: HostId | None, name: str | None) -> None:
-    from standfast.cli.serve import start_detached
+    from standfast.cli.controller import start_detached
     from standfast.model.run import RunState, Verb
     from standfast.run.verdicts import against
 
