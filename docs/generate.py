@@ -127,6 +127,8 @@ def _default(key: str, about: dict[str, Any], needed: set[str]) -> str:
         return ""
     if isinstance(default, (list, tuple)):
         return "`[" + ", ".join(f"{each:g}" for each in default) + "]`"
+    if isinstance(default, str):
+        return f"`{default}`"
     return f"`{str(default).lower()}`" if isinstance(default, bool) else f"`{default:g}`"
 
 

@@ -93,7 +93,10 @@ def _progress(run: Run) -> str:
 
 
 def _soak(seen: Seen) -> str:
-    """What the run waits for while the first hosts have to stay well."""
+    """What the run waits for: a maintenance window, or for the first hosts to stay well for a while."""
+    opens = seen.live.get("window_opens_at")
+    if opens and seen.run.state is RunState.RUNNING:
+        return f"the next hosts wait for their window, which opens in {span(max(0.0, opens - seen.now))}"
     left = seen.live.get("soak_left_seconds", 0.0)
     return f"others follow in {span(left)}" if left and seen.run.state is RunState.RUNNING else ""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from standfast.config.types import (
     address_of,
     nearest,
 )
+from standfast.model import window
 from standfast.model.errors import ConfigError
 from standfast.model.policy import Policy
 from standfast.model.reasons import Code
@@ -139,9 +140,21 @@ def _cluster(document: Document, name: str, raw: RawCluster) -> ClusterConfig:
     )
 
 
+def _readable(read: Callable[[str], object], said: str, where: str, how: str) -> None:
+    """Raises ConfigError where a maintenance window, or its time zone, can't be read."""
+    try:
+        read(said)
+    except ValueError as error:
+        raise ConfigError("config_value", str(error), where=where, do=how) from None
+
+
 def _policy(document: Document, here: text.Path, raw: RawCluster) -> Policy:
     policy = Policy(**raw.policy.model_dump())
     known = {str(code): code for code in Code if code.startswith(("host_", "way_", "unequal_"))}
+    for index, said in enumerate(policy.windows):
+        _readable(window.parse, said, document.where((*here, "policy", "windows", index)), window.HOW)
+    where = document.where((*here, "policy", "windows_timezone"))
+    _readable(window.zone_of, policy.windows_timezone, where, "Write a name as `Europe/Berlin`.")
     for index, word in enumerate(policy.accepted_findings):
         if word not in known:
             raise ConfigError(

@@ -145,6 +145,9 @@ POLICY_WORDS = {
     "balance_moves_max": "moves of one `standfast balance` at most; 0: as many as it takes",
     "security_only": "only security updates, and what they need, are installed; only they make a host due",
     "always_reboot": "reboot also a host whose updates do not ask for it",
+    "windows": "when hosts may begin: `Fri 22:00-04:00` opens on Fridays and closes on the morning after; "
+    "`Mon-Thu …`, `daily …`; a host begins only if its turn (p95) ends before the window closes",
+    "windows_timezone": "whose clock on the wall the windows go by",
     "accepted_findings": "codes of `standfast doctor` that are taken as they are: no host is held for them",
 }
 """One line for each field of `Policy`, for the schema and the reference."""

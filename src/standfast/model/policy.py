@@ -59,5 +59,8 @@ class Policy:
     security_only: bool = False
     always_reboot: bool = False
     """Reboot also a host whose updates do not ask for it."""
+    windows: tuple[str, ...] = ()
+    """When hosts may begin, as `model.window` reads it; empty: at any time."""
+    windows_timezone: str = "UTC"
     accepted_findings: tuple[str, ...] = ()
     """Codes of the doctor's findings that are taken as they are."""

@@ -17,7 +17,10 @@ SPREAD = 1.5
 
 
 def live(run: Run, seen: Seen, now: float) -> dict[str, Any]:
-    """The live row: `{"flights", "left_seconds": [p50, p95], "soak_left_seconds"}`; bytes and seconds."""
+    """The live row: `{"flights", "left_seconds": [p50, p95], "soak_left_seconds", "window_opens_at"}`.
+
+    Bytes and seconds; the window's opening in Unix seconds, None where no window is waited for.
+    """
     view = View.of(run, seen, now)
     left, soak = left_seconds(run, now, foretell.drains_left(view)), turns.soak_left_seconds(view)
     vms = {vm.id: vm for vm in seen.snapshot.vms}
@@ -33,7 +36,12 @@ def live(run: Run, seen: Seen, now: float) -> dict[str, Any]:
         for move in run.moves
         if move.ended_at is None
     ]
-    return {"flights": flights, "left_seconds": [left, left * SPREAD], "soak_left_seconds": soak}
+    return {
+        "flights": flights,
+        "left_seconds": [left, left * SPREAD],
+        "soak_left_seconds": soak,
+        "window_opens_at": turns.window_opens_at(view),
+    }
 
 
 def _flight(vm: Vm | None) -> dict[str, Any]:

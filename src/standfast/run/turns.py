@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from standfast.model import window
 from standfast.model.hostwork import WorkKind
 from standfast.model.ids import HostId
 from standfast.model.plan import HostStep, PlanKind
@@ -21,6 +22,9 @@ from standfast.run.actions import Action, Begin
 from standfast.run.seen import View
 from standfast.run.steps import SKIP, calls, enter, failed_calls, hold_for
 from standfast.store.changes import PutHost, PutMove
+
+OPENED_SECONDS = 120.0
+"""How long a maintenance window counts as just opened."""
 
 UNWELL_GRACE_SECONDS = 60.0
 """How long a host of the wave before may be unwell, after its soak, before the next one is held for it."""
@@ -49,6 +53,8 @@ def _ahead(view: View) -> tuple[Action, ...]:
     if not wave or not before or over_budget(view):
         return ()
     steps = {step.host: step for step in view.run.plan.steps}
+    if not _in_window(view, wave, steps):
+        return ()
     found: list[Action] = []
     for row in wave:
         late = _ends_late(view, steps.get(row.host), view.now)  # even if it began now: it will not be begun
@@ -102,7 +108,7 @@ def _turn(view: View, wave: Sequence[HostRow]) -> tuple[Action, ...]:
     late = [row for row in wave if _ends_late(view, steps.get(row.host), max(view.now, soaked_at))]
     if late:
         return tuple(_too_late(view, row, steps.get(row.host)) for row in late)
-    if view.now < soaked_at:
+    if view.now < soaked_at or not _in_window(view, wave, steps):
         return ()
     quiet = [row for row in wave if view.host(row) is None]
     if quiet:
@@ -198,6 +204,32 @@ def _unwell(view: View, steps: Mapping[HostId, HostStep], number: int) -> Reason
 def _ends_late(view: View, step: HostStep | None, begin: float) -> bool:
     by = view.run.plan.finish_by
     return by is not None and step is not None and begin + p95_seconds(step) > by
+
+
+def _in_window(view: View, wave: Sequence[HostRow], steps: Mapping[HostId, HostStep]) -> bool:
+    """A maintenance window is open, for long enough for these; else they wait for the next one.
+
+    A turn that is longer than any window would wait for ever, so that it may begin with the window.
+    """
+    policy = view.policy
+    if not policy.windows:
+        return True
+    closes = window.closes_at(policy.windows, policy.windows_timezone, view.now)
+    if closes is None:
+        return False
+    longest = max((p95_seconds(steps[row.host]) for row in wave if row.host in steps), default=0.0)
+    opened_now = window.closes_at(policy.windows, policy.windows_timezone, view.now - OPENED_SECONDS) is None
+    return view.now + longest <= closes or opened_now
+
+
+def window_opens_at(view: View) -> float | None:
+    """When the window opens that the next wave waits for, in Unix seconds; None if it waits for none."""
+    wave, policy = next_in_line(view.run), view.policy
+    if not wave or not policy.windows or view.run.state is not RunState.RUNNING or _working(view):
+        return None
+    if _in_window(view, wave, {step.host: step for step in view.run.plan.steps}):
+        return None
+    return window.opens_at(policy.windows, policy.windows_timezone, view.now)
 
 
 def _too_late(view: View, row: HostRow, step: HostStep | None) -> Action:
