@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
 
 TIMEOUT_SECONDS = 10.0
+WORDS_BYTES = 300
 LARGEST_ANSWER_BYTES = 32 * 1024 * 1024
 """Thousands of silences are a few MiB; what is larger is not an answer to anything we ask."""
 
@@ -37,6 +38,8 @@ class Answer:
     status: int
     body: bytes
     date_unix: float | None
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    """What was sent with the request and is shown to nobody."""
 
     def json(self, where: str) -> Any:
         """The body as JSON. Raises OutsideError("answer_unreadable")."""
@@ -52,8 +55,13 @@ class Answer:
             ) from error
 
     def words(self) -> str:
-        """The beginning of the body on one line, for an error."""
-        return " ".join(self.body[:300].decode("utf-8", "replace").split())
+        """The beginning of the body on one line, for an error. A server that repeats what it was asked, as
+        one that helps to find mistakes does, must not put our credentials into a report."""
+        longest = max(map(len, self.secrets), default=0)
+        text = self.body[: WORDS_BYTES + 4 * longest].decode("utf-8", "replace")
+        for each in sorted(self.secrets, key=len, reverse=True):
+            text = text.replace(each, "***")
+        return " ".join(text[:WORDS_BYTES].split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +108,11 @@ class HttpServer:
         url = base.rstrip("/") + path if path else base
         if query:
             url += ("&" if "?" in url else "?") + urlencode(query)
-        sent = {"User-Agent": "standfast", "Connection": "close", **(headers or {}), **self._credentials()}
+        credentials, secrets = self._credentials()
+        sent = {"User-Agent": "standfast", "Connection": "close", **(headers or {}), **credentials}
+        if self.url_file is not None:
+            parts = urlsplit(base)
+            secrets += tuple(filter(lambda part: len(part) > 1, (base, parts.path, parts.query)))
         data = None
         if body is not None:
             data, sent["Content-Type"] = json.dumps(body).encode(), "application/json"
@@ -126,7 +138,7 @@ class HttpServer:
                 why=f"it answered {response.status}",
                 do="Check the password or token file named in the config.",
             )
-        return Answer(response.status, raw, _unix(response.headers.get("Date", "")))
+        return Answer(response.status, raw, _unix(response.headers.get("Date", "")), secrets)
 
     def _read(self, response: BaseHTTPResponse, deadline: float) -> bytes:
         chunks: list[bytes] = []
@@ -150,15 +162,18 @@ class HttpServer:
     def _has_credentials(self) -> bool:
         return bool(self.password_file or self.bearer_token_file)
 
-    def _credentials(self) -> dict[str, str]:
+    def _credentials(self) -> tuple[dict[str, str], tuple[str, ...]]:
+        """(headers, what of them is secret)"""
         if self.bearer_token_file is not None:
-            return {"Authorization": f"Bearer {secret(self.bearer_token_file, self.name)}"}
+            token = secret(self.bearer_token_file, self.name)
+            return {"Authorization": f"Bearer {token}"}, (token,)
         if self.password_file is not None:
             import base64
 
-            pair = f"{self.username}:{secret(self.password_file, self.name)}".encode()
-            return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
-        return {}
+            password = secret(self.password_file, self.name)
+            pair = base64.b64encode(f"{self.username}:{password}".encode()).decode()
+            return {"Authorization": f"Basic {pair}"}, (password, pair)
+        return {}, ()
 
     def _tls(self, url: str) -> dict[str, Any]:
         if not url.lower().startswith("https:"):
