@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from standfast.model.cluster import Host, Vm, VmState
@@ -12,7 +13,15 @@ from standfast.model.reasons import Code, Reason
 from standfast.model.units import span
 from standfast.plan.board import Board
 from standfast.plan.lengths import kind_of
-from standfast.predict.precopy import DOWNTIME_LIMIT_SECONDS, goodput_bytes_per_second, predict_move
+from standfast.predict.precopy import (
+    DOWNTIME_LIMIT_SECONDS,
+    goodput_bytes_per_second,
+    least_blackout_seconds,
+    predict_move,
+)
+
+LEAST_LIMIT_SECONDS = 0.001
+"""The shortest time that QEMU can be given to send the rest of a stopped VM."""
 
 
 def budget_seconds(vm: Vm, policy: Policy) -> float:
@@ -33,7 +42,7 @@ class Darkness:
 
     def refusal(self, vm: Vm) -> Reason | None:
         """Why no move of the VM keeps to its budget; None where one does, or where there is no target."""
-        if vm.state is not VmState.RUNNING or self._policy.auto_converge:
+        if vm.state is not VmState.RUNNING:
             return None
         source = self._board.hosts[vm.host]
         target = self._target(vm, source)
@@ -41,6 +50,11 @@ class Darkness:
             return None
         budget = budget_seconds(vm, self._policy)
         predicted = self._predicted(replace(vm, blackout_budget_seconds=budget), source, target)
+        least = least_blackout_seconds(predicted, self._board.learnt) + LEAST_LIMIT_SECONDS
+        if budget < least - 1e-9:
+            return _too_short(vm, budget, least)
+        if self._policy.auto_converge:
+            return None
         if predicted.converges and predicted.blackout_seconds <= budget:
             return None
         words = f"{vm.name} writes memory too fast to be moved within its black-out budget of {span(budget)}."
@@ -79,3 +93,14 @@ class Darkness:
             usable.sort(key=lambda host: -goodput_bytes_per_second(source, host))
             self._fastest[key] = tuple(usable[:2])
         return next((host for host in self._fastest[key] if host.id != source.id), None)
+
+
+def _too_short(vm: Vm, budget: float, least: float) -> Reason:
+    """Not even a VM that writes nothing keeps to it."""
+    shortest = math.ceil(least * 1000 - 1e-6) / 1000
+    words = (
+        f"{vm.name} can't be moved within its black-out budget of {span(budget)}: stopping it here and "
+        f"starting it there takes about {span(shortest)}, however little it writes."
+    )
+    mend = f"Set blackout_budget_seconds to {shortest:g} or more, the smallest that is possible."
+    return Reason(Code.VM_BLACKOUT, words, mend, host=vm.host, vm=vm.id)

@@ -181,3 +181,12 @@ def _dirtier(guest: Guest, factor: float) -> Guest:
     wider = min(factor, max(1.0, guest.memory_bytes * (1 - guest.zero_share) / size))
     classes = tuple(replace(each, size_bytes=each.size_bytes * wider) for each in guest.dirty.classes)
     return replace(guest, dirty=replace(guest.dirty, classes=classes).faster(factor / wider))
+
+
+def least_blackout_seconds(predicted: Prediction, learnt: Learnt | None) -> float:
+    """What would be left of the black-out if nothing had to be copied: the fixed part, known or learnt."""
+    if learnt is None or learnt.blackout is None or not predicted.converges:
+        return SWITCHOVER_SECONDS
+    line = learnt.blackout.line
+    whole = line.at(predicted.switch_seconds, 0.0)
+    return predicted.blackout_seconds * line.fixed / whole if whole > 0 else SWITCHOVER_SECONDS

@@ -24,6 +24,7 @@ from small_clusters import (
 
 from standfast.model.cluster import Disk, Host, Snapshot, VmState
 from standfast.model.hostwork import PendingUpdate, RebootSign, UpdateState
+from standfast.model.learnt import Fitted, Learnt, Line
 from standfast.model.moves import Purpose
 from standfast.model.plan import Plan
 from standfast.model.policy import Policy
@@ -356,16 +357,41 @@ def test_a_vm_that_may_be_slowed_down_is_moved_with_a_warning() -> None:
 
 
 def test_the_clusters_budget_is_every_vms_that_has_none_of_its_own() -> None:
-    strict = Policy(blackout_budget_seconds=0.05)
-    busy = replace(lab(), vms=tuple(replace(one, dirty_bytes_per_second=50e6) for one in lab().vms))
+    strict = Policy(blackout_budget_seconds=0.06)
+    busy = replace(lab(), vms=tuple(replace(one, dirty_bytes_per_second=90e6) for one in lab().vms))
     assert planned(busy).refusals == ()
     refusals = planned(busy, strict).refusals
     assert {reason.code for reason in refusals} == {Code.VM_BLACKOUT}
-    assert {reason.vm for reason in refusals} == {one.id for one in busy.vms}
+    assert {reason.vm for reason in refusals} == {one.id for one in busy.vms if one.name != "big"}
     quiet = replace(lab(), vms=tuple(replace(one, dirty_bytes_per_second=0.0) for one in lab().vms))
     assert planned(quiet, strict).refusals == ()
     own = changed_vm(quiet, "small0", dirty_bytes_per_second=2e6, blackout_budget_seconds=1.0)
     assert planned(own, strict).refusals == ()
+
+
+@pytest.mark.parametrize("policy", [Policy(), Policy(auto_converge=True)], ids=["plain", "auto-converge"])
+@pytest.mark.parametrize("budget", [0.001, 0.05])
+def test_a_budget_shorter_than_any_switch_over_is_refused_with_the_smallest_possible(
+    budget: float, policy: Policy
+) -> None:
+    idle = changed_vm(lab(), "small0", dirty_bytes_per_second=0.0, blackout_budget_seconds=budget)
+    (refusal,) = planned(idle, policy).refusals
+    assert (refusal.code, refusal.vm) == (Code.VM_BLACKOUT, vm_id("small0"))
+    assert str(refusal) == (
+        f"small0 can't be moved within its black-out budget of {budget:g} s: stopping it here and starting "
+        "it there takes about 0.051 s, however little it writes. "
+        "Set blackout_budget_seconds to 0.051 or more, the smallest that is possible."
+    )
+    enough = changed_vm(lab(), "small0", dirty_bytes_per_second=0.0, blackout_budget_seconds=0.051)
+    assert planned(enough, policy).refusals == (), "and the smallest possible is"
+
+
+def test_the_smallest_possible_budget_is_the_one_that_former_moves_teach() -> None:
+    slow = Learnt(blackout=Fitted(Line(0.2, 1.0, 0.0), 40, 1.2, 1.2))
+    strict = Policy(blackout_budget_seconds=0.1)
+    refusals = planned(replace(lab(), learnt=slow), strict).refusals
+    assert len(refusals) >= len(lab().vms)
+    assert all("to 0.201 or more" in str(each) for each in refusals)
 
 
 def test_the_fastest_link_that_a_vm_could_take_decides() -> None:

@@ -26,6 +26,8 @@ from standfast.platforms.libvirt.uri import bracketed
 
 QEMU_DOWNTIME_SECONDS = 0.3
 """QEMU's own limit of the black-out that it aims at (migration parameter downtime-limit)."""
+SWITCHOVER_SECONDS = 0.05
+"""Of a budget, what stopping and starting takes; as `predict.precopy` has it, which foretells it so."""
 ASK_SECONDS = 5.0
 _NO_STATISTICS = (libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_OPERATION_UNSUPPORTED)
 _VAGUE = "End of file while reading data"
@@ -119,8 +121,8 @@ class Moves:
             domain = connection.lookupByUUIDString(order.vm)
             persistent, autostart = bool(domain.isPersistent()), bool(domain.autostart())
             budget = order.blackout_budget_seconds
-            if budget is not None and budget < QEMU_DOWNTIME_SECONDS:
-                domain.migrateSetMaxDowntime(max(1, int(budget * 1000)), 0)
+            if budget is not None and budget - SWITCHOVER_SECONDS < QEMU_DOWNTIME_SECONDS:
+                domain.migrateSetMaxDowntime(max(1, int((budget - SWITCHOVER_SECONDS) * 1000)), 0)
             parameters = {}
             if target.migration_address:
                 parameters[libvirt.VIR_MIGRATE_PARAM_URI] = f"tcp://{bracketed(target.migration_address)}"
