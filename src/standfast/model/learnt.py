@@ -35,7 +35,14 @@ class Fitted:
 
 @dataclass(frozen=True, slots=True)
 class Learnt:
-    """Of both spans; None where no former move tells one."""
+    """Of both spans; None where no former move tells one.
+
+    `sent`: of what the round model says of a VM's move, how much its former moves really sent, by VM;
+    `sent_usual` that of the middle one, for VMs that have not moved yet. It is how much memory was never
+    touched where nobody can see that beforehand, and is in the terms that the lines were fitted to.
+    """
 
     brownout: Fitted | None = None
     blackout: Fitted | None = None
+    sent: Mapping[str, float] = field(default_factory=dict)
+    sent_usual: float = 1.0

@@ -14,8 +14,11 @@ from standfast.model.ids import HostId
 from standfast.model.learnt import Learnt
 from standfast.model.run import MoveRow, MoveState
 from standfast.predict.calibrate import Past, Way, fit_transport
-from standfast.predict.fit import Point
+from standfast.predict.fit import Point, median
 from standfast.predict.precopy import SETUP_SECONDS, SWITCHOVER_SECONDS
+
+LEAST_SENT, MOST_SENT = 0.1, 3.0
+"""Beyond, a move is not what was foretold, or its count of bytes is not one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +49,12 @@ class Accuracy:
 def learn(moves: Iterable[MoveRow]) -> Learnt | None:
     """What finished moves of one cluster teach; None where none tells anything."""
     done = [move for move in moves if usable(move)]
+    sent = _sent(done)
+    usual = median(list(sent.values())) if sent else 1.0
     bright = [
-        _past(move, share) for move, share in zip(done, shares(done), strict=True) if _brownout(move) > 0
+        _past(move, share, sent.get(move.vm, usual))
+        for move, share in zip(done, shares(done), strict=True)
+        if _brownout(move) > 0
     ]
     dark = [
         Past(_way(move), Point(move.predicted.switch_seconds, 0.0, _blackout(move)))
@@ -59,7 +66,20 @@ def learn(moves: Iterable[MoveRow]) -> Learnt | None:
     return Learnt(
         brownout=fit_transport(bright, SETUP_SECONDS) if bright else None,
         blackout=fit_transport(dark, SWITCHOVER_SECONDS) if dark else None,
+        sent=sent,
+        sent_usual=usual,
     )
+
+
+def _sent(moves: Sequence[MoveRow]) -> dict[str, float]:
+    """Of each VM, the middle one of its moves' bytes as a share of what was foretold."""
+    ratios: dict[str, list[float]] = {}
+    for move in moves:
+        wire = move.record.wire_bytes if move.record is not None else None
+        if wire and move.predicted.wire_bytes > 0:
+            ratio = wire / move.predicted.wire_bytes
+            ratios.setdefault(str(move.vm), []).append(min(MOST_SENT, max(LEAST_SENT, ratio)))
+    return {vm: median(each) for vm, each in ratios.items()}
 
 
 def usable(move: MoveRow) -> bool:
@@ -97,9 +117,9 @@ def _overlap(host: HostId, begin: float, end: float, moves: Sequence[MoveRow], *
     return total / (end - begin)
 
 
-def _past(move: MoveRow, share: float) -> Past:
+def _past(move: MoveRow, share: float, sent: float) -> Past:
     told = move.predicted
-    more = share / max(1.0, told.share)  # the terms have the share that was expected in them
+    more = sent * share / max(1.0, told.share)  # the terms have the share that was expected in them
     return Past(_way(move), Point(told.once_seconds * more, told.again_seconds * more, _brownout(move)))
 
 

@@ -150,7 +150,8 @@ def predict_move(
     if learnt is not None and likely.converges:
         way = Way("", str(source.id), str(target.id), str(vm.id))
         if learnt.brownout is not None:
-            told = estimate(learnt.brownout, way, likely.seconds - again, again)
+            sent = learnt.sent.get(str(vm.id), learnt.sent_usual)
+            told = estimate(learnt.brownout, way, sent * (likely.seconds - again), sent * again)
             brownout, brownout_p95 = told.p50, told.p95
             basis += f", {told.moves} former moves"
         if learnt.blackout is not None:

@@ -87,3 +87,51 @@ def test_accuracy_is_of_what_was_measured() -> None:
     dark = accuracy(blackouts(moves))
     assert dark is not None
     assert dark.median_error == pytest.approx(0.25)
+
+
+def test_a_share_that_was_foretold_is_not_counted_twice() -> None:
+    def together(share: float) -> list[MoveRow]:
+        rows = [move(n, begin=0.0, seconds=20.0) for n in (1, 2)]
+        return [
+            replace(
+                row,
+                predicted=replace(
+                    row.predicted, once_seconds=9.0 * share, again_seconds=0.2 * share, share=share
+                ),
+            )
+            for row in rows
+        ]
+
+    alone, shared = learn(together(1.0)), learn(together(2.0))
+    assert alone is not None
+    assert shared is not None
+    assert alone.brownout == shared.brownout
+
+
+def sent(row: MoveRow, vm: str, share: float) -> MoveRow:
+    """The same, of that VM, with so much really sent of what was foretold, and as much less time for it."""
+    assert row.record is not None
+    wire = round(share * row.predicted.wire_bytes)
+    seconds = 1.0 + 9.2 * share
+    record = replace(row.record, wire_bytes=wire, brownout_seconds=seconds)
+    return replace(row, vm=VmId(vm), vm_name=vm, record=record)
+
+
+def test_memory_that_nobody_sees_to_be_untouched_is_learnt_from_what_was_sent() -> None:
+    shares_sent = {"full": 1.0, "half": 0.5, "tenth": 0.1}
+    each = [(vm, share) for _ in range(4) for vm, share in shares_sent.items()]
+    rows = [sent(move(number), vm, share) for number, (vm, share) in enumerate(each)]
+    learnt = learn(rows)
+    assert learnt is not None
+    assert learnt.brownout is not None
+    assert learnt.sent == pytest.approx(shares_sent)
+    assert learnt.sent_usual == pytest.approx(0.5), "for one that has not moved yet"
+    for share in shares_sent.values():
+        assert learnt.brownout.line.at(9.0 * share, 0.2 * share) == pytest.approx(1.0 + 9.2 * share, rel=0.02)
+
+
+def test_a_count_of_bytes_that_can_not_be_is_not_believed() -> None:
+    wild = replace(move(1), record=MoveRecord(brownout_seconds=10.0, wire_bytes=10**15))
+    learnt = learn([wild])
+    assert learnt is not None
+    assert learnt.sent == {"v1": 3.0}
