@@ -50,3 +50,10 @@ def test_a_snapshot_of_another_cluster_is_refused(place: Place) -> None:
     printed = place.raw(*asked, "--cluster", "east")
     assert printed.code == 2
     assert "this snapshot is of cluster 'play', not of 'east'" in printed.err
+
+
+@pytest.mark.parametrize("verb", ["survey", "probe"])
+def test_a_simulated_network_can_not_be_looked_at(place: Place, verb: str) -> None:
+    printed = place.raw("network", verb)
+    assert (printed.code, printed.out) == (2, "")
+    assert "the network of cluster 'play' can't be looked at: it is simulated" in printed.err

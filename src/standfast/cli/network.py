@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from standfast.cli.netlook import probe, survey
 from standfast.cli.out import plural, say, show, show_json, table
 from standfast.cli.session import Session, verb
 
@@ -235,3 +236,7 @@ def _prediction(predicted: Prediction) -> dict[str, Any]:
         "blackout_p95_seconds": round(predicted.blackout_p95_seconds, 4),
         "basis": predicted.basis,
     }
+
+
+network.add_command(survey)
+network.add_command(probe)

@@ -57,6 +57,14 @@ def size(number_bytes: float) -> str:
     raise AssertionError("unreachable")
 
 
+def rate(bits_per_second: float) -> str:
+    """A network's speed for a reader, decimal as networks are sold: `940 Mbit/s`, `10 Gbit/s`."""
+    for unit, word in ((1e9, "Gbit/s"), (1e6, "Mbit/s"), (1e3, "kbit/s")):
+        if bits_per_second >= unit:
+            return f"{bits_per_second / unit:.3g} {word}"
+    return f"{bits_per_second:.0f} bit/s"
+
+
 def span(seconds: float) -> str:
     """Seconds for a reader: `0.26 s`, `41 s`, `3 min 10 s`, `2 h 05 min`."""
     if seconds < 10:

@@ -19,6 +19,9 @@ _PARTS = {
     "listen": ("common", "listen.pl", "listen"),
     "connect": ("common", "connect.pl", "connect"),
     "close": ("common", "close"),
+    "survey": ("common", "survey"),
+    "serve": ("common", "probe.pl", "serve"),
+    "send": ("common", "probe.pl", "send"),
 }
 
 NAMES = tuple(_PARTS)
