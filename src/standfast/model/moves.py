@@ -34,9 +34,9 @@ class Prediction:
     """What a move is expected to cost, p50 and p95.
 
     Where `converges` is False the spans are those until it is given up and a forced switch-over is done. The
-    three before `share` are the round model's own terms in seconds, before any calibration: copying memory
-    once, copying what was dirtied meanwhile, and what the guest is stopped for on the wire; kept so that a
-    finished move can teach the next prediction.
+    four before `share` are the round model's own terms in seconds, before any calibration: copying memory
+    once, copying what was dirtied meanwhile, what the guest is stopped for on the wire, and what a full
+    socket buffer takes there; kept so that a finished move can teach the next prediction.
     """
 
     brownout_seconds: float
@@ -54,6 +54,7 @@ class Prediction:
     once_seconds: float = 0.0
     again_seconds: float = 0.0
     switch_seconds: float = 0.0
+    buffered_seconds: float = 0.0
     share: float = 1.0
     """By how many its links are expected to be divided in the mean, itself included: the spans hold it."""
 

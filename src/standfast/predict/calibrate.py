@@ -82,6 +82,16 @@ def estimate(fitted: Fitted, way: Way, once: float, again: float) -> Estimate:
     return Estimate(p50, p50 * ratio, fitted.moves)
 
 
+def at_stop(switch: float, again: float, sent: float) -> float:
+    """Seconds on the wire of what is left when the guest is stopped, if only `sent` of memory is really sent.
+
+    After one pass it is memory like any other, and untouched pages in it take no time. After more passes it
+    is what was written lately, all of it real: `again` is how long that took, in seconds as `switch`.
+    """
+    first = math.exp(-again / switch) if switch > 0 else 0.0
+    return switch * (first * min(1.0, sent) + 1 - first)
+
+
 def calibrate(history: Sequence[Past], fixed_seconds: float) -> dict[str, Fitted]:
     """Learn of each transport from finished moves; those without a positive duration are left out.
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from standfast.model.ids import HostId
 from standfast.model.learnt import Learnt
 from standfast.model.run import MoveRow, MoveState
-from standfast.predict.calibrate import Past, Way, fit_transport
+from standfast.predict.calibrate import Past, Way, at_stop, fit_transport
 from standfast.predict.fit import Point, median
 from standfast.predict.precopy import SETUP_SECONDS, SWITCHOVER_SECONDS
 
@@ -57,7 +57,7 @@ def learn(moves: Iterable[MoveRow]) -> Learnt | None:
         if _brownout(move) > 0
     ]
     dark = [
-        Past(_way(move), Point(move.predicted.switch_seconds, 0.0, _blackout(move)))
+        Past(_way(move), _dark(move, sent.get(move.vm, usual)))
         for move in done
         if _blackout(move) > 0 and move.predicted.switch_seconds > 0
     ]
@@ -121,6 +121,13 @@ def _past(move: MoveRow, share: float, sent: float) -> Past:
     told = move.predicted
     more = sent * share / max(1.0, told.share)  # the terms have the share that was expected in them
     return Past(_way(move), Point(told.once_seconds * more, told.again_seconds * more, _brownout(move)))
+
+
+def _dark(move: MoveRow, sent: float) -> Point:
+    """A black-out's terms: what was left, and what the socket held before it."""
+    told = move.predicted
+    left = at_stop(told.switch_seconds, told.again_seconds, sent)
+    return Point(left, told.buffered_seconds, _blackout(move))
 
 
 def _way(move: MoveRow) -> Way:

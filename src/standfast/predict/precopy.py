@@ -13,7 +13,7 @@ from functools import lru_cache
 from standfast.model.cluster import Host, Vm
 from standfast.model.learnt import Learnt
 from standfast.model.moves import Prediction
-from standfast.predict.calibrate import P95_FACTOR, Way, estimate
+from standfast.predict.calibrate import P95_FACTOR, Way, at_stop, estimate
 from standfast.predict.dirty import steady
 from standfast.predict.engine import AutoConverge, Engine, Path
 from standfast.predict.measured import curve_of
@@ -40,6 +40,10 @@ DEFAULT_DIRTY_BYTES_PER_SECOND = 16 * 1024**2
 
 RATE_WINDOW_SECONDS = 1.0
 """A single measured rate is one over a second: libvirt's shortest."""
+
+BUFFERED_BYTES = 4 * 1024**2
+"""What the sender's socket may hold when the guest is stopped, and has to go before anything else: where
+Linux's buffers stop growing (the third figure of tcp_wmem). How much of it does is for a history to say."""
 
 PATIENCE_PASSES, PATIENCE_SECONDS = 10.0, 60.0
 """A migration that has not ended after the time of ten copies of all memory, or a minute, is given up."""
@@ -149,13 +153,14 @@ def predict_move(
     basis = words[rests_on]
     if learnt is not None and likely.converges:
         way = Way("", str(source.id), str(target.id), str(vm.id))
+        sent = learnt.sent.get(str(vm.id), learnt.sent_usual)
         if learnt.brownout is not None:
-            sent = learnt.sent.get(str(vm.id), learnt.sent_usual)
             told = estimate(learnt.brownout, way, sent * (likely.seconds - again), sent * again)
             brownout, brownout_p95 = told.p50, told.p95
             basis += f", {told.moves} former moves"
         if learnt.blackout is not None:
-            told = estimate(learnt.blackout, way, switch, 0.0)
+            left = at_stop(switch, again, sent)
+            told = estimate(learnt.blackout, way, left, BUFFERED_BYTES / rate)
             blackout, blackout_p95 = told.p50, told.p95
     return Prediction(
         brownout_seconds=brownout,
@@ -170,6 +175,7 @@ def predict_move(
         once_seconds=likely.seconds - again,
         again_seconds=again,
         switch_seconds=switch,
+        buffered_seconds=BUFFERED_BYTES / rate,
         share=max(1.0, share),
     )
 
@@ -189,5 +195,5 @@ def least_blackout_seconds(predicted: Prediction, learnt: Learnt | None) -> floa
     if learnt is None or learnt.blackout is None or not predicted.converges:
         return SWITCHOVER_SECONDS
     line = learnt.blackout.line
-    whole = line.at(predicted.switch_seconds, 0.0)
+    whole = line.at(predicted.switch_seconds, predicted.buffered_seconds)
     return predicted.blackout_seconds * line.fixed / whole if whole > 0 else SWITCHOVER_SECONDS

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from standfast.model.learnt import Line
-from standfast.predict.calibrate import P95_FACTOR, Past, Way, calibrate, estimate, fit_transport
+from standfast.predict.calibrate import P95_FACTOR, Past, Way, at_stop, calibrate, estimate, fit_transport
 from standfast.predict.fit import Point, fit
 
 FIXED = 0.8
@@ -87,3 +87,12 @@ def test_nineteen_of_twenty_later_moves_stay_within_p95(noise: float) -> None:
 
 def test_a_short_history_keeps_the_default_spread_at_least() -> None:
     assert fit_transport(history(5), FIXED).ratio_p95 >= P95_FACTOR
+
+
+def test_what_is_left_is_untouched_memory_after_one_pass_and_real_after_many() -> None:
+    assert at_stop(0.3, 0.0, 0.5) == pytest.approx(0.15)
+    assert at_stop(0.3, 30.0, 0.5) == pytest.approx(0.3)
+    assert at_stop(0.3, 0.0, 2.0) == pytest.approx(0.3), "never more than what is left"
+    between = [at_stop(0.3, again / 10, 0.5) for again in range(20)]
+    assert between == sorted(between)
+    assert at_stop(0.0, 1.0, 0.5) == 0.0
