@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import pytest
@@ -57,3 +58,32 @@ def test_a_simulated_network_can_not_be_looked_at(place: Place, verb: str) -> No
     printed = place.raw("network", verb)
     assert (printed.code, printed.out) == (2, "")
     assert "the network of cluster 'play' can't be looked at: it is simulated" in printed.err
+
+
+@pytest.mark.parametrize(
+    ("verb", "key", "value", "says"),
+    [
+        ("network", "dirty_bytes_per_second", float("nan"), "VM vm1 writes nan bytes per second"),
+        ("network", "memory_bytes", -5, "VM vm1 has -5 bytes of memory"),
+        ("plan", "dirty_bytes_per_second", -1.0, "VM vm1 writes -1 bytes per second"),
+    ],
+)
+def test_a_snapshot_with_a_figure_that_can_not_be_is_refused_with_file_and_line(
+    place: Place, verb: str, key: str, value: float, says: str
+) -> None:
+    place.run("snapshot", "save", "cluster.json")
+    file = place.path / "cluster.json"
+    whole = json.loads(file.read_text())
+    vm = next(each for each in whole["body"]["vms"] if each["name"] == "vm1")
+    vm[key] = value
+    canonical = json.dumps(whole["body"], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    whole["digest"] = hashlib.sha256(canonical.encode()).hexdigest()
+    file.write_text(json.dumps(whole, indent=1))
+    line = next(n for n, text in enumerate(file.read_text().splitlines(), 1) if vm["id"] in text)
+    words = ("what-if", "--migration-speed", "10G") if verb == "network" else ()
+    printed = place.raw(verb, *words, "--snapshot", "cluster.json")
+    assert (printed.code, printed.out) == (5, "")
+    assert printed.err.startswith(
+        f"standfast: cluster.json:{line}: this snapshot holds a figure that can't be"
+    )
+    assert says in printed.err

@@ -73,12 +73,11 @@ def _asked(session: Session, cluster: str | None, no_refresh: bool) -> Any:
 
 
 def _offline(session: Session, from_file: Path) -> Any:
-    from standfast.codec import read_file
+    from standfast.cli.looking import snapshot_from
     from standfast.doctor.judge import Case
-    from standfast.model.cluster import Snapshot
     from standfast.model.policy import Policy
 
-    snapshot = read_file(from_file, "snapshot", Snapshot)
+    snapshot = snapshot_from(from_file)
     known = session.config.clusters if session.config_path.exists() else {}
     policy = known[snapshot.cluster].policy if snapshot.cluster in known else Policy()
     return Case(snapshot, {}, policy, offline=True)

@@ -12,6 +12,8 @@ from standfast.cli.out import plural, say
 from standfast.model.errors import UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from standfast.config import ClusterConfig
     from standfast.model.cluster import Rules, Snapshot
     from standfast.model.errors import ConfigError
@@ -90,3 +92,26 @@ def host_ids(snapshot: Snapshot, names: Iterable[str]) -> frozenset[HostId]:
 def split(text: str | None) -> tuple[str, ...]:
     """`a,b` as given to an option."""
     return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+
+
+def snapshot_from(path: Path) -> Snapshot:
+    """The snapshot of a file. Raises FileFormatError, and RefusedError for one with figures that can't be."""
+    from standfast.codec import read_file
+    from standfast.model.cluster import Snapshot
+    from standfast.model.errors import RefusedError
+    from standfast.model.numbers import impossible
+
+    taken = read_file(path, "snapshot", Snapshot)
+    wrong = list(impossible(taken))
+    if not wrong:
+        return taken
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    line = next((n for n, text in enumerate(lines, 1) if wrong[0].whose and wrong[0].whose in text), 0)
+    more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+    raise RefusedError(
+        "snapshot_impossible",
+        f"this snapshot holds a figure that can't be{more}",
+        where=f"{path}:{line}" if line else str(path),
+        why=wrong[0].sentence.rstrip("."),
+        do="Take the snapshot again.",
+    )

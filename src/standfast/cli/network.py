@@ -85,9 +85,7 @@ def _look(session: Session, cluster: str | None, from_file: Path | None) -> tupl
     from dataclasses import replace
 
     from standfast.cli.history import learnt_of
-    from standfast.cli.looking import look
-    from standfast.codec import read_file
-    from standfast.model.cluster import Snapshot
+    from standfast.cli.looking import look, snapshot_from
     from standfast.model.errors import UsageError
     from standfast.model.policy import Policy
 
@@ -95,7 +93,7 @@ def _look(session: Session, cluster: str | None, from_file: Path | None) -> tupl
         chosen = session.cluster(cluster)
         taken = look(session.outside(chosen), chosen, scan=False, refresh=False, strict=False)
         return replace(taken, learnt=learnt_of(session, chosen.name)), chosen.policy
-    taken = read_file(from_file, "snapshot", Snapshot)
+    taken = snapshot_from(from_file)
     if cluster is not None and cluster != taken.cluster:
         raise UsageError(
             "snapshot_other_cluster",

@@ -165,9 +165,7 @@ def look_or_read(
     from dataclasses import replace
 
     from standfast.cli.history import learnt_of
-    from standfast.cli.looking import look, measure, warnings
-    from standfast.codec import read_file
-    from standfast.model.cluster import Snapshot
+    from standfast.cli.looking import look, measure, snapshot_from, warnings
     from standfast.model.policy import Policy
 
     if from_file is not None:
@@ -176,7 +174,7 @@ def look_or_read(
                 "measure_file", "a file can't be measured", do="Leave --snapshot or --measure out."
             )
         given = session.config_path.exists()
-        snapshot = read_file(from_file, "snapshot", Snapshot)
+        snapshot = snapshot_from(from_file)
         if cluster is not None and cluster != snapshot.cluster:
             raise UsageError(
                 "snapshot_other_cluster",
