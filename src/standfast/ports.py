@@ -46,6 +46,9 @@ class Platform(Protocol):
     def cancel_move(self, order: MoveOrder) -> None:
         """Ask for the migration's end; the VM stays on its source. No error where none is running."""
 
+    def allow_blackout(self, order: MoveOrder, seconds: float) -> None:
+        """Let a migration under way stop the VM for that long at its switch-over. No error where none is."""
+
     def shutdown(self, vm: VmId, host: HostId, *, force: bool = False) -> None:
         """Ask the guest to shut down cleanly (its agent, or ACPI) and return; with `force`, cut its power.
         Idempotent. The end is seen in `observe`, where `Vm.state_reason` is the evidence."""

@@ -126,6 +126,10 @@ POLICY_WORDS = {
     "shutdown_timeout_seconds": "how long a guest that was asked to shut down, with consent, is waited for",
     "auto_converge": "let the hypervisor slow a VM down that writes faster than it can be copied",
     "blackout_budget_seconds": "longest black-out that a move may have",
+    "blackout_budget_max_seconds": "what that is raised to, once, for a VM that writes faster than it is "
+    "copied and has no budget of its own; 0: not raised",
+    "lagging_seconds": "how long a VM that writes faster than it is copied is waited for before what is "
+    "allowed is done, and again before the attempt is ended",
     "call_attempts": "how often a call to a host may fail before the host is held",
     "call_backoff_seconds": "wait after the first failed call; the next waits are multiples",
     "stage_timeout_seconds": "longest time to download updates",

@@ -33,6 +33,10 @@ class Policy:
     """How long a guest that was asked to shut down, with consent, is waited for."""
     auto_converge: bool = False
     blackout_budget_seconds: float = 2.0
+    blackout_budget_max_seconds: float = 0.0
+    """What a budget is raised to for a VM that writes faster than it is copied; 0: it is not raised."""
+    lagging_seconds: float = 60.0
+    """How long such a VM is waited for, before anything is done and again before it is given up."""
     call_attempts: int = 5
     """How often an outward call may fail before its host is held."""
     call_backoff_seconds: float = 5.0

@@ -98,6 +98,7 @@ class Code(StrEnum):
     UNHEALTHY = "unhealthy"
     MOVE_FAILED = "move_failed"
     MOVE_TIMEOUT = "move_timeout"
+    MOVE_LAGGING = "move_lagging"  # its VM writes memory faster than it is copied
     VM_NOT_SHUT_DOWN = "vm_not_shut_down"  # asked, with consent, and still running
     VM_NOT_STARTED = "vm_not_started"  # shut down by us, and can't be started again
     SILENCE_FAILED = "silence_failed"  # monitoring can't be told to be silent, or asked

@@ -71,6 +71,9 @@ class Begin:
         return (f"begin {self.order.kind}", self.order.host)
 
 
+ALLOW_BLACKOUT = "allow black-out"
+
+
 @dataclass(frozen=True, slots=True)
 class StartMove:
     order: MoveOrder
@@ -95,6 +98,22 @@ class CancelMove:
     @property
     def key(self) -> CallKey:
         return ("cancel move", self.order.id)
+
+
+@dataclass(frozen=True, slots=True)
+class AllowBlackout:
+    """Let a move under way be dark for as long as that."""
+
+    order: MoveOrder
+    seconds: float
+
+    @property
+    def host(self) -> HostId:
+        return self.order.source
+
+    @property
+    def key(self) -> CallKey:
+        return (ALLOW_BLACKOUT, self.order.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +205,7 @@ Call = (
     | Begin
     | StartMove
     | CancelMove
+    | AllowBlackout
     | GiveBack
     | KeepSilence
     | LiftSilence

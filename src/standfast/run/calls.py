@@ -141,6 +141,9 @@ class Caller:
                 outside.platform.start_move(order)
             case actions.CancelMove(order):
                 outside.platform.cancel_move(order)
+            case actions.AllowBlackout(order, seconds):
+                self._fencing()
+                outside.platform.allow_blackout(order, seconds)
             case actions.Shutdown(host, vm, _, force):
                 outside.fence.cordon(host, self._fencing())
                 outside.platform.shutdown(vm, host, force=force)

@@ -12,6 +12,7 @@ from standfast.model.reasons import Code, Reason
 from standfast.model.run import JournalRow, MoveRow, MoveState
 from standfast.model.units import span
 from standfast.plan.blackout import budget_seconds
+from standfast.run import lagging
 from standfast.run.actions import Action, CancelMove, GiveBack, StartMove
 from standfast.run.seen import View, order_of, running
 from standfast.store.changes import GiveJournal, NewEvent, PutMove
@@ -35,7 +36,7 @@ def _judge(view: View, move: MoveRow) -> tuple[Action, ...]:
     if vm is None or vm.state in (VmState.INCOMING, VmState.UNKNOWN):
         return _unseen(view, move)
     if running(outcome) or (vm.flight is not None and vm.host == move.source):
-        return _too_long(view, move)
+        return _too_long(view, move) or lagging.handle(view, move, vm)
     if vm.host == move.target and vm.state is VmState.RUNNING:
         return (_done(view, move, outcome),)
     if _switching(view, move, vm, outcome) or (vm.host == move.source and _just_asked(view, move, outcome)):
@@ -89,7 +90,7 @@ def _done(view: View, move: MoveRow, outcome: MoveOutcome | None) -> Action:
     text = f"{move.vm_name}: now on {view.snapshot.host_name(move.target)}"
     text += f" ({', '.join(parts)})" if parts else ""
     text += _over_budget(view, move, record)
-    ended = replace(move, state=MoveState.DONE, ended_at=view.now, record=record)
+    ended = replace(move, state=MoveState.DONE, ended_at=view.now, record=record, reason=None)
     event = NewEvent(
         "move_done", text, host=move.source, vm=move.vm, data={"move": move.id, "to": move.target}
     )
@@ -101,12 +102,14 @@ def _over_budget(view: View, move: MoveRow, record: MoveRecord | None) -> str:
     vm = view.seen.snapshot.vm(move.vm)
     if vm is None or record is None or record.blackout_seconds is None:
         return ""
-    budget = budget_seconds(vm, view.policy)
+    budget = lagging.allowed_seconds(view, vm) if lagging.told(move) else budget_seconds(vm, view.policy)
     return f": OVER ITS BUDGET of {span(budget)}" if record.blackout_seconds > budget else ""
 
 
 def _why(view: View, move: MoveRow, vm: Vm, outcome: MoveOutcome | None) -> Reason:
     place = view.snapshot.host_name(vm.host)
+    if move.cancel_asked and lagging.told(move):
+        return lagging.why(move, vm, place)
     if move.cancel_asked:
         words = f"{vm.name} did not finish in time and was left on {place}."
         return Reason(Code.MOVE_TIMEOUT, words, vm=vm.id)

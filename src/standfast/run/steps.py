@@ -7,7 +7,7 @@ from typing import Any
 
 from standfast.model.reasons import Code, Reason
 from standfast.model.run import HostRow, Phase, RunState
-from standfast.run.actions import MONITORING, Action, Call, Question, Start
+from standfast.run.actions import ALLOW_BLACKOUT, MONITORING, Action, Call, Question, Start
 from standfast.run.seen import View
 from standfast.store.changes import NewEvent, PutHost
 
@@ -62,7 +62,7 @@ def calls(call: Call) -> tuple[Action, ...]:
     return (Action(call=call),)
 
 
-NOT_COUNTED = frozenset({*Question, "move", "cancel move", Start.WHAT})
+NOT_COUNTED = frozenset({*Question, "move", "cancel move", ALLOW_BLACKOUT, Start.WHAT})
 """Failures judged elsewhere, or of questions: a host that can't answer one shows as unreachable."""
 
 

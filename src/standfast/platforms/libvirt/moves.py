@@ -196,6 +196,22 @@ class Moves:
                 return
             time.sleep(0.1)
 
+    def allow_blackout(self, order: MoveOrder, seconds: float) -> None:
+        """Raise QEMU's limit of the black-out that it aims at. Raises StandfastError."""
+        source = self._end_of(order.source)
+        source.line.call(lambda connection: _set_downtime(connection, order.vm, seconds), ASK_SECONDS)
+
+
+def _set_downtime(connection: Any, vm: VmId, seconds: float) -> None:
+    """Of a migration out that is under way; nothing where there is none."""
+    try:
+        domain = connection.lookupByUUIDString(vm)
+        if domain.isActive() and read_job(domain).outgoing:
+            domain.migrateSetMaxDowntime(max(1, int(seconds * 1000)), 0)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() not in (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID):
+            raise
+
 
 @dataclass(frozen=True, slots=True)
 class _SeenOn:

@@ -252,6 +252,10 @@ class LibvirtPlatform:
         """See `ports.Platform`."""
         self._moves.cancel(order)
 
+    def allow_blackout(self, order: MoveOrder, seconds: float) -> None:
+        """See `ports.Platform`."""
+        self._moves.allow_blackout(order, seconds)
+
     def shutdown(self, vm: VmId, host: HostId, *, force: bool = False) -> None:
         """See `ports.Platform`. With the guest's agent where it has one, else by ACPI."""
         self._power(host, lambda connection, name: power.shutdown(connection, name, vm, force=force))

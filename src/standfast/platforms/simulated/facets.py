@@ -101,6 +101,13 @@ class SimPlatform(Facet):
             if vm is not None and vm.flight is not None and vm.flight.order == order.id:
                 flights.end(state, vm, "cancelled")
 
+    def allow_blackout(self, order: MoveOrder, seconds: float) -> None:
+        with self._call("allow_blackout", order.source, write=True) as state:
+            vm = state.vms.get(order.vm)
+            if vm is not None and vm.flight is not None and vm.flight.order == order.id:
+                vm.flight.allowed_seconds = seconds
+                state.note(f"{vm.base.name} may be dark for {seconds:.1f} s")
+
     def shutdown(self, vm: VmId, host: HostId, *, force: bool = False) -> None:
         with self._call("shutdown", host, write=True) as state:
             power.shutdown(state, vm, host, force=force)

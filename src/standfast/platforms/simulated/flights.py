@@ -125,6 +125,8 @@ def _round_ended(state: State, vm: SimVm, flight: SimFlight, rate: float) -> Non
     limit = DOWNTIME_LIMIT_SECONDS
     if flight.budget_seconds is not None:
         limit = max(0.01, min(limit, flight.budget_seconds - SWITCHOVER_SECONDS))
+    if flight.allowed_seconds is not None:
+        limit = max(limit, flight.allowed_seconds - SWITCHOVER_SECONDS)
     if dirtied <= rate * limit:
         flight.leg, flight.blackout_seconds = Leg.DARK, SWITCHOVER_SECONDS + dirtied / rate
         flight.until = state.now + flight.blackout_seconds

@@ -43,6 +43,8 @@ class SimFlight:
     rounds: int = 1
     blackout_seconds: float = 0.0
     budget_seconds: float | None = None
+    allowed_seconds: float | None = None
+    """A longer black-out that was allowed on its way."""
     auto_converge: bool = False
     throttle: float = 0.0
     stalled: bool = False

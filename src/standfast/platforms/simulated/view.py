@@ -78,6 +78,6 @@ def _flight(state: State, vm: SimVm, rate: float) -> Flight:
         total_bytes=vm.base.memory_bytes,
         remaining_bytes=round(flight.left_bytes),
         bytes_per_second=rate,
-        dirty_bytes_per_second=vm.dirty * (1 - flight.throttle),
+        dirty_bytes_per_second=(2 * rate if vm.never_converges else vm.dirty) * (1 - flight.throttle),
         iteration=flight.rounds,
     )
