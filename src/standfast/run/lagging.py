@@ -3,8 +3,8 @@
 It is waited for first, since most bursts end. Then what the policy allows is done, each once: the VM may be
 dark for longer (`blackout_budget_max_seconds`), or the hypervisor, told so at the start, slows the VM down
 (`auto_converge`). Where nothing is allowed or nothing has helped, the attempt is ended early; the VM runs on
-where it is, and its link is free for others. Post-copy is not among these: while it lasts, the loss of a host or
-of the link loses the VM.
+where it is, and its link is free for others. Post-copy is not among these: while it lasts, the loss of a host
+or of the link loses the VM.
 """
 
 from __future__ import annotations
