@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import sys
 import time
@@ -25,7 +26,7 @@ from standfast.lab.cluster import Lab
 from standfast.model.ids import HostId
 from standfast.model.run import MoveState, Run, RunState
 
-NAME = "faults"
+NAME = f"f{os.getpid()}"
 LIMIT_SECONDS = 400.0
 EXITS_MAX = 3
 ALERTMANAGER = "prometheus-alertmanager"
