@@ -184,6 +184,26 @@ def test_what_cant_be_measured_is_said(place: Place) -> None:
     assert (printed.code, printed.err) == (2, said)
 
 
+def test_a_file_in_the_place_of_the_state_directory_is_not_told_as_no_runs(place: Place) -> None:
+    place.write("file", "")
+    printed = place.run("run", "list", "--state-dir", "file")
+    assert (printed.err, printed.code) == (
+        "standfast: file: this can be no state directory: a file is in its place. "
+        "Name another with --state-dir.\n",
+        2,
+    )
+    assert place.run("run", "list", "--state-dir", "elsewhere").err == (
+        "There are no runs yet in elsewhere. `standfast plan`, then `standfast apply PLAN` begins one.\n"
+    )
+
+
+def test_a_host_that_is_both_named_and_excluded(place: Place) -> None:
+    printed = place.run("plan", "--hosts", "host1,host2", "--exclude", "host2")
+    assert printed.code == 2
+    said = "standfast: --hosts and --exclude both name host2. Leave it out of one of the two.\n"
+    assert printed.err.endswith(said)
+
+
 def test_a_state_directory_that_cant_be_made(place: Place) -> None:
     place.write("file", "")
     printed = place.run("serve", "--until-idle", "--state-dir", "file/state")

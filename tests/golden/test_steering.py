@@ -97,7 +97,9 @@ def test_a_host_is_evacuated_and_returned(place: Place) -> None:
     assert "Looking at cluster play …\nhost2: " in done.err
     assert re.search(r"^   move vm\d: host2 -> host", done.err, re.M)
     assert "evacuated: it stays cordoned until `host return`" in done.err
-    assert "STILL CHANGED\n  host2 is cordoned: " in done.out
+    assert "host2 stays cordoned, as meant: `standfast host return host2` gives it back." in done.out
+    assert "Stays as meant\n  host2 is cordoned: " in done.out
+    assert "STILL CHANGED" not in done.out
     again = place.run("evacuate", "host2", "--yes")
     assert (again.code, "host2 is cordoned by {run}" in again.err) == (5, True)
     planned = place.run("plan")

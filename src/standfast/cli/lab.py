@@ -231,7 +231,8 @@ def speed(name: str, migration: str | None, management: str | None, hosts: tuple
 def _faults() -> str:
     from standfast.lab.faults import FAULTS
 
-    return "\n".join(f"  {fault.name:<12}{fault.says}" for fault in FAULTS.values())
+    width = max(map(len, FAULTS)) + 2
+    return "\n".join(f"  {fault.name:<{width}}{fault.says}" for fault in FAULTS.values())
 
 
 class _WithFaults(click.Command):

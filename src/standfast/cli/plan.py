@@ -99,6 +99,13 @@ def plan(
     said = unmovable.said(rules, given, snapshot, by=session.actor())
     only = host_ids(snapshot, split(hosts)) if hosts is not None else None
     excluded = host_ids(snapshot, split(exclude))
+    both = sorted(snapshot.host_name(host) for host in excluded & (only or frozenset()))
+    if both:
+        raise UsageError(
+            "host_in_and_out",
+            f"--hosts and --exclude both name {', '.join(both)}",
+            do="Leave it out of one of the two.",
+        )
     made_of = partial(
         make_plan,
         now=snapshot.taken_at,

@@ -34,7 +34,8 @@ def list_(session: Session, cluster: str | None) -> None:
         show_json({"runs": [_summary(each) for each in found]})
     elif not found:
         whose = "There are" if cluster is None else f"Cluster {cluster} has"
-        say(f"{whose} no runs yet. `standfast plan`, then `standfast apply PLAN` begins one.")
+        where = f" in {session.state_dir}" if session.state_given is not None else ""
+        say(f"{whose} no runs yet{where}. `standfast plan`, then `standfast apply PLAN` begins one.")
     else:
         show(table(("RUN", "CLUSTER", "STATE", "HOSTS", "BEGAN", "BY"), [_row(each) for each in found]))
 
@@ -89,7 +90,7 @@ def show_(session: Session, run: str, svg: Path | None) -> None:
     show("\n".join(screen.header(seen)))
     rows = screen.lanes(seen, sorted(seen.run.hosts, key=lambda row: row.position))
     show(table(("HOST", "PHASE", "LAST"), rows))
-    for part in (*map("  ".join, screen.flights(seen.live)), *screen.blocks(seen)):
+    for part in (*map("  ".join, screen.flights(seen)), *screen.blocks(seen)):
         show(part)
 
 

@@ -155,7 +155,7 @@ def in_the_air(seen: Seen) -> list[dict[str, Any]]:
     return [] if seen.run.ended else list(seen.live.get("flights", []))
 
 
-def flights(live: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+def flights(seen: Seen) -> list[tuple[str, str, str, str]]:
     """(VM, way, sent of total, rate) of each move in the air."""
     return [
         (
@@ -166,7 +166,7 @@ def flights(live: dict[str, Any]) -> list[tuple[str, str, str, str]]:
             else "starting",
             f"{size(each['bytes_per_second'])}/s" if each["bytes_per_second"] else "",
         )
-        for each in live.get("flights", [])
+        for each in in_the_air(seen)
     ]
 
 

@@ -61,11 +61,23 @@ class Session:
 
     @property
     def recorded(self) -> bool:
-        """Whether there is a store, or may be one that can't be looked at. None is made for a look."""
+        """Whether there is a store, or may be one that can't be looked at. None is made for a look.
+
+        Raises UsageError for a place that can be none: "no runs yet" would be a lie about it.
+        """
+        from standfast.model.errors import UsageError
+
         try:
             self.store_path.lstat()
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:
             return False
+        except NotADirectoryError as error:
+            raise UsageError(
+                "state_dir_unusable",
+                "this can be no state directory: a file is in its place",
+                where=str(self.state_dir),
+                do="Name another with --state-dir.",
+            ) from error
         except OSError:
             pass
         return True

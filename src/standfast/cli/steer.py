@@ -37,7 +37,7 @@ def say_to(session: Session, run: str, word: str, then: str, host: str | None = 
 
 
 def _leave(session: Session, run: Run, word: Verb, then: str, about: HostId | None, name: str | None) -> None:
-    from standfast.cli.controller import start_detached
+    from standfast.cli.controller import await_acting, start_detached
     from standfast.model.run import RunState, Verb
     from standfast.run.verdicts import against
 
@@ -52,7 +52,10 @@ def _leave(session: Session, run: Run, word: Verb, then: str, about: HostId | No
         heard = ("it goes on", True)
     else:
         left = session.store.command(run.id, word, session.actor(), session.now(), about)
-        started = start_detached(session) is not None
+        controller = start_detached(session)
+        started = controller is not None
+        if controller is not None:
+            await_acting(session, controller)  # so that the next word finds it
         heard = _heard(session, left)
     if heard is not None and not heard[1]:
         raise no_sense(run.id, heard[0])
@@ -181,7 +184,11 @@ def return_(session: Session, host: str, cluster: str | None) -> None:
     active = [run for run in runs if not run.ended]
     owing = [run for run in runs if run.row(host_of(run, host)).cordon_taken]
     if not active and not owing:
-        raise no_sense(runs[0].id, f"return changes nothing: no run has its cordon on {host}")
+        raise RefusedError(
+            "makes_no_sense",
+            f"return changes nothing: no run has its cordon on {host}",
+            do="`standfast doctor` says whose cordon is on a host.",
+        )
     chosen = (active or owing)[0]
     about = host_of(chosen, host)
     _leave(session, chosen, Verb.RETURN, "its cordon is taken back.", about, host)

@@ -23,6 +23,7 @@ Path = tuple[str | int, ...]
 
 _TAG = "tag:yaml.org,2002:"
 _DEEPEST = 20
+_MOST_VALUES = 1_000_000
 MOST_BYTES = 16 * 1024**2
 _KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "null": "nothing"}
 
@@ -132,10 +133,19 @@ class _Reader:
     def __init__(self, document: Document, yaml: Any) -> None:
         self.document = document
         self.yaml = yaml
+        self.values = 0
 
     def value(self, node: Node, path: Path) -> Any:
         """Dicts, tuples and plain scalars."""
         self.document.lines.setdefault(path, node.start_mark.line + 1)
+        self.values += 1
+        if self.values > _MOST_VALUES:  # a few lines of aliases to aliases stand for as many as one likes
+            raise self.error(
+                "config_too_large",
+                path,
+                f"this holds more than {_MOST_VALUES:,} values with its aliases written out",
+                "Write out what is meant, or split the config.",
+            )
         if len(path) > _DEEPEST:
             raise self.error(
                 "config_too_deep", path, "this is nested too deeply", "Is an alias inside its own anchor?"

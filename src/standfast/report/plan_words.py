@@ -21,7 +21,7 @@ def time_sentence(plan: Plan) -> str:
         return ""
     binding = plan.bounds.times[0].sentence.rstrip(".")
     gap = gap_fraction(plan)
-    head = f"No plan has these hosts done sooner than in {span(least)} ({binding})"
+    head = f"At the times predicted, no plan has these hosts done sooner than in {span(least)} ({binding})"
     if gap < 0.005:
         return f"{head}, and this one takes no longer."
     return f"{head}; this one takes {span(seconds)}, at most {gap:.0%} longer than need be."

@@ -179,11 +179,21 @@ def kept(report: dict[str, Any]) -> str:
         return "Nothing was changed for the run but what it was for."
     if not still:
         return f"{_made(given)}: all as before."
+    if stays_as_meant(report):
+        (host,) = (each["host"] for each in report["still_changed"])  # of the one host that it is about
+        left = f"{host} stays cordoned, as meant: `standfast host return {host}` gives it back."
+        return f"{_made(given)}. {left}" if given else left
     back = count(given, "was", "were") if given else "none was"
     return (
         f"{count(given + still, 'change was', 'changes were')} made for the run: "
         f"{back} given back, {count(still, 'is', 'are')} STILL CHANGED."
     )
+
+
+def stays_as_meant(report: dict[str, Any]) -> bool:
+    """All that is still changed is the cordon of a host whose evacuation was completed."""
+    still = [each["kind"] for each in report["still_changed"]]
+    return report["kind"] == "evacuate" and report["state"] == "completed" and still == ["cordon"]
 
 
 def _made(number: int) -> str:

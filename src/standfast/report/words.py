@@ -10,7 +10,7 @@ from standfast.model.run import EventRow, Run
 from standfast.model.units import size, span
 from standfast.report.facts import report_dict
 from standfast.report.plain import cell, table
-from standfast.report.story import kept, moved, off, predicted
+from standfast.report.story import kept, moved, off, predicted, stays_as_meant
 from standfast.report.updates import updates, where
 
 
@@ -26,7 +26,8 @@ def report_text(run: Run, events: Sequence[EventRow]) -> str:
     parts += _section("Waits", _waits(report["waits"]))
     parts += _section("Failures, retries and holds", [_troubled(each) for each in report["trouble"]])
     parts += _section("Said by operators", [_said(each) for each in report["commands"]])
-    parts += _section("STILL CHANGED", [_still(each) for each in report["still_changed"]])
+    still = "Stays as meant" if stays_as_meant(report) else "STILL CHANGED"
+    parts += _section(still, [_still(each) for each in report["still_changed"]])
     return "\n".join(cell(line) for line in parts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,14 @@ BAD = [
         "clusters: !!python/none x\n",
         1,
         "the tag 'tag:yaml.org,2002:python/none' means nothing here. Take it out.",
+    ),
+    (
+        "aliases of aliases",
+        "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
+        + "".join(f"{new}: &{new} [{', '.join(['*' + old] * 10)}]\n" for old, new in pairwise("abcdefg")),
+        1,
+        "this holds more than 1,000,000 values with its aliases written out. "
+        "Write out what is meant, or split the config.",
     ),
     ("nested without end", "clusters: " + "[" * 100_000, 0, "the config is nested too deeply."),
     (

@@ -77,7 +77,9 @@ def test_the_bounds_are_told_with_the_gap() -> None:
     plan = planned(lab(), Policy())
     assert plan.bounds.seconds_at_least <= plan.bounds.seconds
     assert f"no plan for these hosts needs fewer than {plan.bounds.moves_at_least}." in moves_sentence(plan)
-    assert time_sentence(plan).startswith("No plan has these hosts done sooner than in ")
+    assert time_sentence(plan).startswith(
+        "At the times predicted, no plan has these hosts done sooner than in "
+    )
     worse = replace(plan, bounds=replace(plan.bounds, seconds=1.5 * plan.bounds.seconds_at_least))
     assert abs(gap_fraction(worse) - 0.5) < 1e-9
     assert time_sentence(worse).endswith("at most 50% longer than need be.")

@@ -124,11 +124,14 @@ def test_moves_in_the_air_have_sizes_and_rates() -> None:
         "total_bytes": 2**30,
         "bytes_per_second": 112 * 2**20,
     }
-    assert screen.flights({"flights": [flight]}) == [
+    of = running(DRAINING)
+    assert screen.flights(seen(of, live={"flights": [flight]})) == [
         ("web1", "kvm1 -> kvm2", "512 MiB of 1.0 GiB", "112 MiB/s")
     ]
-    begun = flight | {"sent_bytes": 0, "total_bytes": 0, "bytes_per_second": 0}
-    assert screen.flights({"flights": [begun]}) == [("web1", "kvm1 -> kvm2", "starting", "")]
+    begun = seen(of, live={"flights": [flight | {"sent_bytes": 0, "total_bytes": 0, "bytes_per_second": 0}]})
+    assert screen.flights(begun) == [("web1", "kvm1 -> kvm2", "starting", "")]
+    ended = replace(of, state=RunState.COMPLETED)
+    assert screen.flights(replace(begun, run=ended)) == [], "what was published last is over by now"
 
 
 def test_an_event_is_one_line_with_host_and_speaker() -> None:
