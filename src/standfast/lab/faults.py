@@ -119,9 +119,12 @@ def _offer_broken(lab: Lab, host: str) -> None:
 
 
 def _withdraw_broken(lab: Lab, host: str) -> None:
+    """From every host, as it was offered to every one; none is left with lists that still have it."""
+    lab.host(host)
     lab.publish(broken=lab.state.spec.broken)
     if not lab.state.spec.broken:
-        _if_up(lab, host, command=_CONFIGURE)
+        for each in lab.hosts:
+            _if_up(lab, each, command=_CONFIGURE)
 
 
 # --- on the host itself -------------------------------------------------------------------------------------
@@ -165,7 +168,8 @@ _BROKEN = "standfast-lab-broken"
 # As whoever made the package would: what fails is taken out of it, then dpkg ends what it had begun.
 _CONFIGURE = (
     f"case $(dpkg-query -W -f '${{Status}}' {_BROKEN} 2>/dev/null) in *half-configured | *unpacked) "
-    f"rm -f /var/lib/dpkg/info/{_BROKEN}.postinst; dpkg --configure -a;; esac"
+    f"rm -f /var/lib/dpkg/info/{_BROKEN}.postinst; dpkg --configure -a;; esac; "
+    "! grep -qs standfast-lab-broken /var/lib/apt/lists/*_Packages || apt-get -qq update"
 )
 _SHARED = "/srv/vm"
 _HIDE = f"findmnt -n -t tmpfs {_SHARED} >/dev/null || mount -t tmpfs -o ro,size=4k,mode=0 tmpfs {_SHARED}"

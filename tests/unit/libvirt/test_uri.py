@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -60,3 +61,20 @@ def test_what_is_no_uri_is_refused() -> None:
 )
 def test_how_hosts_reach_each_other(peer: str | None, uri: str, address: str, expected: str) -> None:
     assert peer_uri(peer, uri, address) == expected
+
+
+def test_the_keys_of_a_service_are_found_by_libvirts_ssh_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It starts `ssh` with little of our environment, and an ssh_config may say ${CREDENTIALS_DIRECTORY}."""
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", "/run/credentials/it's.service")
+    (tmp_path / "ssh").write_text('#!/bin/sh\nprintf %s "$CREDENTIALS_DIRECTORY"\n')
+    (tmp_path / "ssh").chmod(0o755)
+    wrapper = ssh_wrapper(None, "root@kvm1")
+    try:
+        ran = subprocess.run(
+            [str(wrapper)], env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, capture_output=True, check=True
+        )
+    finally:
+        wrapper.unlink()
+    assert ran.stdout == b"/run/credentials/it's.service"

@@ -37,7 +37,10 @@ def ssh_wrapper(ssh_config: Path | None, host: str) -> Path:
     )
     chosen = ["-F", str(ssh_config)] if ssh_config else []
     words = ["ssh", *chosen, *(part for option in options for part in ("-o", option))]
-    text = f'#!/bin/sh\nexec {" ".join(map(shlex.quote, words))} "$@"\n'
+    # libvirt starts it without our environment, by which an ssh_config may name the keys of a service.
+    place = os.environ.get("CREDENTIALS_DIRECTORY", "")
+    told = f"export CREDENTIALS_DIRECTORY={shlex.quote(place)}\n" if place else ""
+    text = f'#!/bin/sh\n{told}exec {" ".join(map(shlex.quote, words))} "$@"\n'
     path = private_directory() / f"libvirt-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
     if not path.exists():
         fresh = path.with_name(f"{path.name}.{os.getpid()}")
