@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
 from standfast.model.hostwork import HostFacts, UpdateState
 from standfast.model.ids import HostId, VmId
@@ -134,7 +136,7 @@ class Pin:
     hosts: frozenset[HostId]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: what is looked up often is sorted once
 class Rules:
     """What must hold in every intermediate state, both ends of a migration in flight counted."""
 
@@ -150,6 +152,23 @@ class Rules:
     """The VM that the controller itself runs in, where that is one of the cluster's: it leaves its host last
     and is never shut down."""
 
+    @cached_property
+    def groups_of(self) -> dict[VmId, tuple[AntiAffinity, ...]]:
+        """The groups of each VM that is in one."""
+        found: defaultdict[VmId, list[AntiAffinity]] = defaultdict(list)
+        for group in self.anti_affinity:
+            for vm in group.vms:
+                found[vm].append(group)
+        return {vm: tuple(groups) for vm, groups in found.items()}
+
+    @cached_property
+    def pins_of(self) -> dict[VmId, frozenset[HostId]]:
+        """Where each VM may run that has a pin; of several, what all of them allow."""
+        found: dict[VmId, frozenset[HostId]] = {}
+        for pin in self.pins:
+            found[pin.vm] = found.get(pin.vm, pin.hosts) & pin.hosts
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
@@ -161,7 +180,7 @@ class Leftover:
     autostart: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: what is looked up often is sorted once
 class Snapshot:
     """The cluster at one instant. A file of it can be saved, replayed, planned against and tested."""
 
@@ -178,19 +197,33 @@ class Snapshot:
 
     def host(self, host: HostId) -> Host:
         """The host of that UUID; KeyError if the cluster has none."""
-        for candidate in self.hosts:
-            if candidate.id == host:
-                return candidate
-        raise KeyError(host)
+        return self.host_by_id[host]
 
     def vm(self, vm: VmId) -> Vm | None:
         """The VM of that UUID where it runs; None if no reachable host has it."""
-        return next((candidate for candidate in self.vms if candidate.id == vm), None)
+        return self._vm_by_id.get(vm)
 
     def vms_on(self, host: HostId) -> tuple[Vm, ...]:
         """VMs that are active on the host (all but shut off ones)."""
-        return tuple(vm for vm in self.vms if vm.host == host and vm.state is not VmState.SHUT_OFF)
+        return self._vms_by_host.get(host, ())
 
     def host_name(self, host: HostId) -> str:
         """The host's name, or its UUID if it isn't of this cluster."""
-        return next((candidate.name for candidate in self.hosts if candidate.id == host), str(host))
+        return self.host_by_id[host].name if host in self.host_by_id else str(host)
+
+    @cached_property
+    def host_by_id(self) -> dict[HostId, Host]:
+        """The hosts by their UUID."""
+        return {host.id: host for host in reversed(self.hosts)}  # of two with one id the first
+
+    @cached_property
+    def _vm_by_id(self) -> dict[VmId, Vm]:
+        return {vm.id: vm for vm in reversed(self.vms)}
+
+    @cached_property
+    def _vms_by_host(self) -> dict[HostId, tuple[Vm, ...]]:
+        found: defaultdict[HostId, list[Vm]] = defaultdict(list)
+        for vm in self.vms:
+            if vm.state is not VmState.SHUT_OFF:
+                found[vm.host].append(vm)
+        return {host: tuple(vms) for host, vms in found.items()}

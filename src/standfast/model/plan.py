@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 from standfast.model.ids import HostId, VmId
 from standfast.model.learnt import Learnt
@@ -164,7 +165,7 @@ class Balance:
     """What keeps it from the goal, as a sentence; empty where the goal is reached."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: what is looked up often is sorted once
 class Plan:
     """The whole run before it happens. `refusals` non-empty means that it may not be applied."""
 
@@ -192,12 +193,32 @@ class Plan:
     balance: Balance | None = None
     """Of a plan that evens hosts out: how uneven they are before and after it."""
 
-    @property
+    @cached_property
     def steps(self) -> tuple[HostStep, ...]:
         """All host steps in order."""
         return tuple(step for wave in self.waves for step in wave.hosts)
 
-    @property
+    @cached_property
+    def step_of(self) -> dict[HostId, HostStep]:
+        """The step of each host that has one."""
+        return {step.host: step for step in self.steps}
+
+    @cached_property
+    def targets(self) -> dict[HostId, dict[VmId, HostId]]:
+        """For each host with a step, where each of its VMs is sent."""
+        return {step.host: {move.vm: move.target for move in reversed(step.moves)} for step in self.steps}
+
+    @cached_property
+    def planned(self) -> dict[tuple[VmId, HostId, HostId], PlannedMove]:
+        """The moves by VM, source and target."""
+        return {(move.vm, move.source, move.target): move for move in reversed(self.moves)}
+
+    @cached_property
+    def stops(self) -> dict[VmId, PlannedStop]:
+        """What is shut down, by VM."""
+        return {stop.vm: stop for step in reversed(self.steps) for stop in reversed(step.stops)}
+
+    @cached_property
     def moves(self) -> tuple[PlannedMove, ...]:
         """All moves in order, the final spreading included."""
         return tuple(move for step in self.steps for move in step.moves) + self.rebalance

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from standfast.model.hostwork import Health, UpdateState
@@ -185,7 +186,7 @@ class EventRow:
     actor: str = "standfast"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: what is looked up often is sorted once
 class Run:
     """One run, all of its rows. Read whole by each tick."""
 
@@ -210,17 +211,55 @@ class Run:
 
     def row(self, host: HostId) -> HostRow:
         """The host's row; KeyError if it isn't part of this run."""
-        for candidate in self.hosts:
-            if candidate.host == host:
-                return candidate
-        raise KeyError(host)
+        return self.row_of[host]
+
+    @cached_property
+    def row_of(self) -> dict[HostId, HostRow]:
+        """The rows by host."""
+        return {row.host: row for row in self.hosts}
+
+    @cached_property
+    def in_order(self) -> tuple[HostRow, ...]:
+        """The rows by their place in the order."""
+        return tuple(sorted(self.hosts, key=lambda row: row.position))
+
+    @cached_property
+    def held(self) -> tuple[HostRow, ...]:
+        """The rows that wait for an operator, by their place in the order."""
+        return tuple(row for row in self.in_order if row.phase == Phase.HELD)
+
+    @cached_property
+    def started(self) -> tuple[MoveRow, ...]:
+        """Moves on record as begun and not yet judged."""
+        return tuple(move for move in self.moves if move.state is MoveState.STARTED)
+
+    @cached_property
+    def moves_of(self) -> dict[HostId | None, tuple[MoveRow, ...]]:
+        """Attempts by the host whose turn they serve, in order; None: those that only spread."""
+        found: dict[HostId | None, list[MoveRow]] = {}
+        for move in self.moves:
+            found.setdefault(move.step, []).append(move)
+        return {step: tuple(moves) for step, moves in found.items()}
+
+    @cached_property
+    def borrowed(self) -> dict[str, tuple[JournalRow, ...]]:
+        """What is not given back yet, by kind, in order."""
+        found: dict[str, list[JournalRow]] = {}
+        for entry in self.journal:
+            if entry.given_back_at is None:
+                found.setdefault(entry.kind, []).append(entry)
+        return {kind: tuple(entries) for kind, entries in found.items()}
 
 
 def next_in_line(run: Run) -> tuple[HostRow, ...]:
     """Planned hosts of the earliest wave that has any, in order."""
-    planned = sorted((row for row in run.hosts if row.phase == Phase.PLANNED), key=lambda row: row.position)
+    planned = [row for row in run.in_order if row.phase == Phase.PLANNED]
     if not planned:
         return ()
-    waves = {step.host: step.wave for step in run.plan.steps}
-    first = waves.get(planned[0].host, 0)
-    return tuple(row for row in planned if waves.get(row.host, 0) == first)
+    steps = run.plan.step_of
+
+    def wave(row: HostRow) -> int:
+        return steps[row.host].wave if row.host in steps else 0
+
+    first = wave(planned[0])
+    return tuple(row for row in planned if wave(row) == first)

@@ -39,14 +39,19 @@ class Board:
         """Bytes held for residents and for VMs on their way in."""
         self.names: dict[HostId, dict[str, VmId]] = {host: {} for host in self.hosts}
         """Names taken on each host, those of shut off VMs included."""
-        self.groups: dict[VmId, tuple[AntiAffinity, ...]] = {}
-        self.pins: dict[VmId, frozenset[HostId]] = {}
+        self.groups: dict[VmId, tuple[AntiAffinity, ...]] = rules.groups_of
+        self.pins: dict[VmId, frozenset[HostId]] = rules.pins_of
         self.stays: frozenset[VmId] = frozenset()
         """VMs that are not moved off a host that is emptied, but are shut down there meanwhile."""
+        self.counts: object = None
+        """Sums over hosts that somebody keeps beside it (`proof.py`)."""
         self.peak_fraction = 0.0
         """Largest share of a host's memory held since the board was made."""
+        self.plain = True
+        """What was read of one VM hangs on no other: no half of a migration, no name twice on a host."""
+        self.touched: set[HostId] = set()
+        """Hosts whose VMs, or memory held, have changed; for those who keep sums over hosts."""
         self._able: dict[object, frozenset[HostId]] = {}
-        self._read_rules()
         self._read_vms(vms)
 
     @classmethod
@@ -58,38 +63,27 @@ class Board:
 
     def copy(self) -> Board:
         """An independent board in the same state."""
-        twin = Board(self.hosts.values(), (), self.rules, self.learnt)
+        twin = Board((), (), Rules(), self.learnt)
+        twin.hosts, twin.rules = dict(self.hosts), self.rules
+        twin.groups, twin.pins = self.groups, self.pins
         twin.vms, twin.where, twin.flights = dict(self.vms), dict(self.where), dict(self.flights)
         twin.residents = {host: dict(inside) for host, inside in self.residents.items()}
         twin.incoming = {host: dict(inside) for host, inside in self.incoming.items()}
         twin.held, twin.peak_fraction = dict(self.held), self.peak_fraction
         twin.names = {host: dict(taken) for host, taken in self.names.items()}
-        twin._able, twin.stays = self._able, self.stays
+        twin._able, twin.stays, twin.plain = self._able, self.stays, self.plain
+        twin.touched, twin.counts = set(self.touched), self.counts
         return twin
-
-    def _read_rules(self) -> None:
-        for group in self.rules.anti_affinity:
-            for vm in group.vms:
-                self.groups[vm] = (*self.groups.get(vm, ()), group)
-        for pin in self.rules.pins:
-            self.pins[pin.vm] = self.pins.get(pin.vm, pin.hosts) & pin.hosts
 
     def _read_vms(self, vms: Iterable[Vm]) -> None:
         waiting: list[Vm] = []  # targets' halves of migrations
         for vm in vms:
-            if vm.host not in self.hosts:
-                continue
-            self.names[vm.host].setdefault(vm.name, vm.id)
-            if vm.state is VmState.INCOMING:
+            if vm.state is VmState.INCOMING and vm.host in self.hosts:
+                self.names[vm.host].setdefault(vm.name, vm.id)
                 waiting.append(vm)
-            elif vm.state is not VmState.SHUT_OFF:
-                self.vms[vm.id] = vm
-                self.where[vm.id] = vm.host
-                self.residents[vm.host][vm.id] = None
-                self._hold(vm.host, vm.memory_bytes)
-                if vm.flight is not None:
-                    self.flights[vm.id] = None
-                    self._book(vm, vm.flight.target)
+            else:
+                self.admit(vm)
+        self.plain = self.plain and not waiting
         for half in waiting:
             if half.id not in self.vms:  # its source can't be asked: the half is all we see
                 self.vms[half.id] = half
@@ -98,6 +92,33 @@ class Board:
                 self._hold(half.host, half.memory_bytes)
             elif self.flights.get(half.id) is None:
                 self._book(self.vms[half.id], half.host)
+
+    def admit(self, vm: Vm) -> None:
+        """Read one VM as the platform shows it: it was not here before."""
+        if vm.host not in self.hosts:
+            return
+        if self.names[vm.host].setdefault(vm.name, vm.id) != vm.id or vm.id in self.vms:
+            self.plain = False
+        if vm.state is not VmState.SHUT_OFF:
+            self.vms[vm.id] = vm
+            self.where[vm.id] = vm.host
+            self.residents[vm.host][vm.id] = None
+            self._hold(vm.host, vm.memory_bytes)
+            if vm.flight is not None:
+                self.flights[vm.id] = None
+                self._book(vm, vm.flight.target)
+
+    def retire(self, vm: Vm) -> None:
+        """Forget a VM that was admitted so, where the board is `plain`."""
+        if vm.host not in self.hosts:
+            return
+        if vm.id in self.flights:
+            self.drop(vm.id)
+        self.names[vm.host].pop(vm.name, None)
+        if self.vms.pop(vm.id, None) is not None:
+            del self.where[vm.id]
+            del self.residents[vm.host][vm.id]
+            self._hold(vm.host, -vm.memory_bytes)
 
     def _book(self, vm: Vm, target: HostId | None) -> None:
         if target is None or target not in self.hosts or target == self.where[vm.id]:
@@ -108,8 +129,12 @@ class Board:
 
     def _hold(self, host: HostId, number_bytes: int) -> None:
         self.held[host] += number_bytes
+        self.touched.add(host)
         if number_bytes > 0:
-            self.peak_fraction = max(self.peak_fraction, self.fraction(host))
+            memory = self.hosts[host].memory_bytes
+            fraction = self.held[host] / memory if memory > 0 else 1.0
+            if fraction > self.peak_fraction:
+                self.peak_fraction = fraction
 
     def fraction(self, host: HostId, extra_bytes: int = 0) -> float:
         """Share of the host's memory that is held, with `extra_bytes` more. A host without memory is full."""
@@ -164,6 +189,7 @@ class Board:
         if self.names[source].get(self.vms[vm].name) == vm:
             del self.names[source][self.vms[vm].name]
         self.residents[target][vm] = None
+        self.touched.add(target)
         self.where[vm] = target
 
     def drop(self, vm: VmId) -> None:

@@ -15,6 +15,7 @@ from standfast.model.cluster import Snapshot, Vm
 from standfast.model.ids import HostId, VmId
 from standfast.model.reasons import Code, Reason
 from standfast.model.units import size
+from standfast.plan import proof
 from standfast.plan.board import Board
 
 MAX_LOSSES = 20_000
@@ -37,6 +38,8 @@ def reserve(cluster: Snapshot | Board, out: frozenset[HostId]) -> Reason | None:
     found for the VMs of a lost host, and the targets of the moves still to come, are a placement.
     """
     board = Board.of(cluster)
+    if proof.proved(board, out):
+        return None
     stay = [host.id for host in board.hosts.values() if host.reachable and host.id not in out]
     takers = [host for host in stay if not board.hosts[host].cordoned]
     check = _Check(board, out, takers)

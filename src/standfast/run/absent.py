@@ -21,7 +21,8 @@ def silent(view: View, row: HostRow) -> tuple[Action, ...]:
         return heard(view, row)
     if view.now - row.unreachable_since < UNREACHABLE_GRACE_SECONDS or ask.key in view.seen.under_way:
         return ()
-    why = next((host.unreachable_why for host in view.snapshot.hosts if host.id == row.host), "")
+    about = view.snapshot.host_by_id.get(row.host)
+    why = about.unreachable_why if about is not None else ""
     quiet = view.now - row.unreachable_since
     words = f"{row.name} has not answered for {quiet:.0f} s: {why or 'no cause known'}.{known(row)}"
     mend = "Bring it back or look at its console, then resume."

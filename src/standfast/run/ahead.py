@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from standfast.model.cluster import Snapshot, Vm
+from standfast.model.cluster import Vm
 from standfast.model.ids import HostId
 from standfast.model.moves import Purpose
 from standfast.model.run import HostRow, Phase
@@ -69,29 +69,37 @@ def _moves(view: View, row: HostRow, sending: Sequence[HostRow]) -> tuple[Action
     counted, when it is the host's turn.
     """
     found: list[Action] = []
-    snapshot = view.snapshot
-    tried = {move.vm for move in view.run.moves if move.step == row.host}
+    tried = {move.vm for move in view.run.moves_of.get(row.host, ())}
     to_come = [target for other in sending for target in draining.still_to_go(view, other)]
     before = {other.host for other in sending}
     wanted = {*to_come, *(move.target for move in view.started if move.source in before)}
-    for vm in sorted(snapshot.vms_on(row.host), key=lambda vm: (-vm.memory_bytes, vm.name)):
+    for vm in sorted(view.snapshot.vms_on(row.host), key=lambda vm: (-vm.memory_bytes, vm.name)):
         target = draining.planned_target(view, row, vm)
         if target is None or target in wanted or vm.flight is not None or vm.id in tried:
             continue
-        if not _may_go(view, snapshot, vm, target, len(view.started) + len(to_come) + len(found)):
+        if not _may_go(view, vm, target, len(view.started) + len(to_come) + len(found)):
             continue
-        move = draining.new_move(view, snapshot, vm, target, Purpose.EVACUATE, row.host, len(found))
+        move = draining.new_move(view, vm, target, Purpose.EVACUATE, row.host, len(found))
         found.append(draining.start(view, vm, move))
-        snapshot = draining.with_flight(snapshot, vm, target)
     return tuple(found)
 
 
-def _may_go(view: View, snapshot: Snapshot, vm: Vm, target: HostId, under_way: int) -> bool:
+def _may_go(view: View, vm: Vm, target: HostId, under_way: int) -> bool:
+    """It may, and is counted on both ends from now on."""
     return (
         target in view.patched
         and target not in view.out
         and not blockers.of_vm(vm)
-        and not blockers.of_move(snapshot, vm, target)
-        and draining.may_fly(view, snapshot, vm, target, under_way)
-        and headroom.reserve(draining.with_flight(snapshot, vm, target), view.out) is None
+        and not blockers.of_move(view.board, vm, target)
+        and draining.may_fly(view, vm, target, under_way)
+        and _lifted(view, vm, target)
     )
+
+
+def _lifted(view: View, vm: Vm, target: HostId) -> bool:
+    """Count the VM on both ends, if the reserve holds with it; else leave the board as it was."""
+    view.board.lift(vm.id, target)
+    if headroom.reserve(view.board, view.out) is None:
+        return True
+    view.board.drop(vm.id)
+    return False

@@ -26,7 +26,7 @@ def carry_out(view: View) -> tuple[Action, ...]:
     that the plan was checked in, and one that lacks room for the moment waits for those before it.
     """
     found: list[Action] = []
-    snapshot, board = view.snapshot, Board.of(view.snapshot)
+    snapshot, board = view.snapshot, view.board
     blocked: set[HostId] = set()
     for move in to_come(view.run):
         ends, under_way = {move.source, move.target}, len(view.started) + len(found)
@@ -35,15 +35,14 @@ def carry_out(view: View) -> tuple[Action, ...]:
         vm = _there(snapshot, move)
         if vm is None:
             continue
-        if ends & blocked or not draining.may_fly(view, snapshot, vm, move.target, under_way):
+        if ends & blocked or not draining.may_fly(view, vm, move.target, under_way):
             blocked |= ends
             continue
         if blockers.of_move(board, vm, move.target) or not _lifted(board, move):
             blocked |= ends
             continue
-        row = draining.new_move(view, snapshot, vm, move.target, Purpose.REBALANCE, None, len(found))
+        row = draining.new_move(view, vm, move.target, Purpose.REBALANCE, None, len(found))
         found.append(draining.start(view, vm, row))
-        snapshot = draining.with_flight(snapshot, vm, move.target)
     return tuple(found)
 
 

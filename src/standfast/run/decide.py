@@ -79,7 +79,7 @@ def _hosts(view: View) -> tuple[Action, ...]:
     A failed call is counted before anything else is tried. Moves that one host begins count for the next.
     """
     found: list[Action] = []
-    for row in sorted(view.run.hosts, key=lambda row: row.position):
+    for row in view.run.in_order:
         waiting = restart.while_waiting(view, row)
         if waiting or row.phase in ENDED_PHASES or row.phase not in phases.HANDLERS:
             found += waiting

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from standfast.model.cluster import Snapshot, Vm
-from standfast.model.ids import HostId, MoveId, VmId
-from standfast.model.moves import Flight, Purpose
+from standfast.model.cluster import Vm
+from standfast.model.ids import HostId, MoveId
+from standfast.model.moves import Purpose
 from standfast.model.plan import PlanKind
 from standfast.model.reasons import Code, Reason
 from standfast.model.run import ENDED_PHASES, HostRow, MoveRow, MoveState, Phase
@@ -27,7 +27,7 @@ def is_empty(view: View, row: HostRow) -> bool:
         facts is not None
         and facts.active_vms == 0
         and not view.snapshot.vms_on(row.host)
-        and not any(row.host in (move.source, move.target) for move in view.started)
+        and row.host not in view.moving
     )
 
 
@@ -52,17 +52,19 @@ def _start_moves(view: View, row: HostRow) -> tuple[Action, ...]:
     In an evacuation the others go first, whatever keeps one: every VM that has left a failing host is safe.
     """
     found: list[Action] = []
-    snapshot, kept = view.snapshot, None
+    kept: Reason | None = None
     taken = _links_taken(view, row)
     for vm in _in_order(view, row):
         if vm.flight is not None or shutting.awaited(view, row, vm) or not _due(view, row, vm):
             continue
-        if vm.id == snapshot.rules.controller and _not_last(view, snapshot, row, vm, kept):
+        if vm.id == view.snapshot.rules.controller and _not_last(view, row, vm, kept):
             continue
         stuck = _stuck(view, row, vm)
         if stuck is not None and stuck.code is Code.VM_BUSY and _may_wait(view, row):
             continue
-        target = stuck or choose_target(view, snapshot, row, vm)
+        if stuck is None and not _may_leave(view, vm.host, len(view.started) + len(found)):
+            continue
+        target = stuck or choose_target(view, row, vm)
         if isinstance(target, Reason):
             kept = kept or target
             may_get_room = stuck is None and (view.started or found)
@@ -71,11 +73,11 @@ def _start_moves(view: View, row: HostRow) -> tuple[Action, ...]:
             break
         if target in taken:
             continue
-        if not may_fly(view, snapshot, vm, target, len(view.started) + len(found)):
+        if not may_fly(view, vm, target, len(view.started) + len(found)):
             continue
-        move = new_move(view, snapshot, vm, target, Purpose.EVACUATE, row.host, len(found))
+        move = new_move(view, vm, target, Purpose.EVACUATE, row.host, len(found))
         found.append(start(view, vm, move))
-        snapshot = with_flight(snapshot, vm, target)
+        view.board.lift(vm.id, target)
     if kept is None or found or view.started or _waits(view, row):
         return tuple(found)
     return hold_for(view, row, kept)
@@ -110,19 +112,19 @@ def _in_order(view: View, row: HostRow) -> list[Vm]:
     vms, own = view.snapshot.vms_on(row.host), view.snapshot.rules.controller
     if view.run.plan.kind is PlanKind.EVACUATE:
         return sorted(vms, key=lambda vm: (vm.id == own, urgency(view.snapshot, vm)))
-    steps = (step for step in view.run.plan.steps if step.host == row.host)
-    begins = {move.vm: move.start_seconds or 0.0 for step in steps for move in step.moves}
+    step = view.run.plan.step_of.get(row.host)
+    begins = {move.vm: move.start_seconds or 0.0 for move in step.moves} if step is not None else {}
     return sorted(vms, key=lambda vm: (vm.id == own, begins.get(vm.id, -1.0), -vm.memory_bytes, vm.name))
 
 
-def _not_last(view: View, snapshot: Snapshot, row: HostRow, own: Vm, kept: Reason | None) -> bool:
+def _not_last(view: View, row: HostRow, own: Vm, kept: Reason | None) -> bool:
     """Others are still to leave before the controller's own VM, or are on their way. One that can't leave an
     evacuated host is not waited for."""
     others = [
-        vm for vm in snapshot.vms_on(row.host) if vm.id != own.id and not shutting.awaited(view, row, vm)
+        vm for vm in view.snapshot.vms_on(row.host) if vm.id != own.id and not shutting.awaited(view, row, vm)
     ]
     if view.run.plan.kind is PlanKind.EVACUATE and kept is not None:
-        return any(vm.flight is not None for vm in others)
+        return any(vm.id in view.board.flights for vm in others)
     return bool(others)
 
 
@@ -136,11 +138,8 @@ def _tries(view: View, row: HostRow, vm: Vm) -> list[MoveRow]:
     """Failed attempts in this turn of the host."""
     return [
         move
-        for move in view.run.moves
-        if move.vm == vm.id
-        and move.step == row.host
-        and move.state is MoveState.FAILED
-        and move.started_at >= row.since
+        for move in view.run.moves_of.get(row.host, ())
+        if move.vm == vm.id and move.state is MoveState.FAILED and move.started_at >= row.since
     ]
 
 
@@ -177,63 +176,55 @@ def _stuck(view: View, row: HostRow, vm: Vm) -> Reason | None:
     )
 
 
-def choose_target(view: View, snapshot: Snapshot, row: HostRow, vm: Vm) -> HostId | Reason:
+def choose_target(view: View, row: HostRow, vm: Vm) -> HostId | Reason:
     """The planned target while it is still right, else the planner's choice; a failed target comes last."""
     failed = {move.target for move in _tries(view, row, vm)}
-    avoid = view.out | {row.host}
+    board, avoid = view.board, view.out | {row.host}
     planned = planned_target(view, row, vm)
-    if planned is not None and planned not in avoid | failed and not blockers.of_move(snapshot, vm, planned):
+    if planned is not None and planned not in avoid | failed and not blockers.of_move(board, vm, planned):
         return planned
-    choice = place.choose(snapshot, vm, patched=view.patched, avoid=avoid | failed, order=turn_order(view))
+    choice = place.choose(board, vm, patched=view.patched, avoid=avoid | failed, order=turn_order(view))
     if isinstance(choice, Reason) and failed:
-        return place.choose(snapshot, vm, patched=view.patched, avoid=avoid, order=turn_order(view))
+        return place.choose(board, vm, patched=view.patched, avoid=avoid, order=turn_order(view))
     return choice
 
 
 def planned_target(view: View, row: HostRow, vm: Vm) -> HostId | None:
     """Where the plan sends this VM in the host's turn; None for one that the plan did not know."""
-    steps = (step for step in view.run.plan.steps if step.host == row.host)
-    moves = (move for step in steps for move in step.moves if move.vm == vm.id)
-    return next((move.target for move in moves), None)
+    return view.run.plan.targets.get(row.host, {}).get(vm.id)
 
 
 def turn_order(view: View) -> tuple[HostId, ...]:
     """Hosts whose turn is still to come, the next one first."""
-    rows = sorted(view.run.hosts, key=lambda row: row.position)
-    return tuple(row.host for row in rows if row.phase not in ENDED_PHASES)
+    return tuple(row.host for row in view.run.in_order if row.phase not in ENDED_PHASES)
 
 
-def may_fly(view: View, snapshot: Snapshot, vm: Vm, target: HostId, under_way: int) -> bool:
+def may_fly(view: View, vm: Vm, target: HostId, under_way: int) -> bool:
     """Limits of both hosts and of the run, and no other member of the VM's groups in the air."""
-    flying = [other for other in snapshot.vms if other.flight is not None]
-    source_limit = snapshot.host(vm.host).limits.outbound
-    target_limit = snapshot.host(target).limits.inbound
-    leaving = sum(other.host == vm.host for other in flying)
-    coming = sum(other.flight is not None and other.flight.target == target for other in flying)
-    grouped = _group_mates(snapshot, vm.id)
+    board = view.board
+    mates = (mate for group in board.groups.get(vm.id, ()) for mate in group.vms if mate != vm.id)
     return (
-        under_way < view.policy.moves_at_once
-        and leaving < source_limit
-        and coming < target_limit
-        and not any(other.id in grouped for other in flying)
+        _may_leave(view, vm.host, under_way)
+        and len(board.incoming[target]) < board.hosts[target].limits.inbound
+        and not any(mate in board.flights for mate in mates)
     )
 
 
-def _group_mates(snapshot: Snapshot, vm: VmId) -> frozenset[VmId]:
-    groups = (group.vms for group in snapshot.rules.anti_affinity if vm in group.vms)
-    return frozenset[VmId]().union(*groups) - {vm}
+def _may_leave(view: View, host: HostId, under_way: int) -> bool:
+    leaving = sum(vm in view.board.flights for vm in view.board.residents[host])
+    return under_way < view.policy.moves_at_once and leaving < view.board.hosts[host].limits.outbound
 
 
 def new_move(
-    view: View, snapshot: Snapshot, vm: Vm, target: HostId, purpose: Purpose, step: HostId | None, ahead: int
+    view: View, vm: Vm, target: HostId, purpose: Purpose, step: HostId | None, ahead: int
 ) -> MoveRow:
     """The row of one attempt, with its prediction and the deadline that follows from it."""
     policy = view.policy
-    predicted = foretell.foretell(view, snapshot, vm, target)
+    predicted = foretell.foretell(view, vm, target)
     expected = policy.move_timeout_factor * predicted.brownout_p95_seconds
     allowed = max(policy.move_timeout_floor_seconds, expected)
-    number = len(view.run.moves) + ahead + 1
-    attempt = 1 + sum(move.vm == vm.id and move.step == step for move in view.run.moves)
+    number = len(view.run.moves) + len(view.begun) + ahead + 1
+    attempt = 1 + sum(move.vm == vm.id for move in view.run.moves_of.get(step, ()))
     return MoveRow(
         id=MoveId(f"{view.run.id}-{number:04d}"),
         vm=vm.id,
@@ -267,9 +258,3 @@ def start(view: View, vm: Vm, move: MoveRow) -> Action:
         auto_converge=view.policy.auto_converge,
     )
     return Action(tuple(changes), (event,), StartMove(order))
-
-
-def with_flight(snapshot: Snapshot, vm: Vm, target: HostId) -> Snapshot:
-    """The snapshot with that VM on its way, for the choices that follow in the same round."""
-    flying = replace(vm, flight=Flight(target))
-    return replace(snapshot, vms=tuple(flying if other.id == vm.id else other for other in snapshot.vms))

@@ -23,7 +23,6 @@ def live(run: Run, seen: Seen, now: float) -> dict[str, Any]:
     """
     view = View.of(run, seen, now)
     left, soak = left_seconds(run, now, foretell.drains_left(view)), turns.soak_left_seconds(view)
-    vms = {vm.id: vm for vm in seen.snapshot.vms}
     flights = [
         {
             "vm": move.vm_name,
@@ -31,10 +30,9 @@ def live(run: Run, seen: Seen, now: float) -> dict[str, Any]:
             "target": seen.snapshot.host_name(move.target),
             "seconds": max(0.0, now - move.started_at),
             "predicted_seconds": move.predicted.brownout_seconds,
-            **_flight(vms.get(move.vm)),
+            **_flight(seen.snapshot.vm(move.vm)),
         }
-        for move in run.moves
-        if move.ended_at is None
+        for move in run.started
     ]
     return {
         "flights": flights,
@@ -63,15 +61,14 @@ def left_seconds(run: Run, now: float, drains: Mapping[HostId, float]) -> float:
     A wave takes as long as its slowest host, and its soak where others are still to follow. `drains`: seconds
     that hosts which are being evacuated will still need for that.
     """
-    rows = {row.host: row for row in run.hosts}
-    waves = [_left_of(wave, rows, now, drains) for wave in run.plan.waves]
+    waves = [_left_of(wave, run.row_of, now, drains) for wave in run.plan.waves]
     return sum(waves) + _spreading_left(run, now)
 
 
 def _spreading_left(run: Run, now: float) -> float:
     """From the planned end of the moves after the last wave, less what was planned before the next one."""
     moves = run.plan.rebalance
-    rows = {row.vm: row for row in run.moves if row.step is None}
+    rows = {row.vm: row for row in run.moves_of.get(None, ())}
     ends = [(move.start_seconds or 0.0) + move.predicted.brownout_seconds for move in moves]
     open_ends = [
         (move.start_seconds or 0.0) + (now - rows[move.vm].started_at if move.vm in rows else 0.0)
@@ -92,6 +89,8 @@ def _left_of(wave: Wave, rows: Mapping[HostId, HostRow], now: float, drains: Map
 def _left(step: HostStep, row: HostRow, now: float, drains: Mapping[HostId, float]) -> float:
     if row.phase in ENDED_PHASES:
         return 0.0
+    if row.phase == Phase.PLANNED:
+        return step.drain_seconds + step.patch_seconds + step.reboot_seconds + step.verify_seconds
     spans = {
         Phase.DRAINING: step.drain_seconds,
         Phase.PATCHING: step.patch_seconds,

@@ -47,8 +47,7 @@ def against(view: View, row: HostRow) -> tuple[Action, ...]:
 
 
 def _reasons(view: View, row: HostRow, exam: Exam) -> tuple[Reason, ...]:
-    steps = (step for step in view.run.plan.steps if step.host == row.host)
-    targets = frozenset(move.target for step in steps for move in step.moves)
+    targets = frozenset(view.run.plan.targets.get(row.host, {}).values())
     ids = {host.name: host.id for host in view.snapshot.hosts if host.reachable}
     return holding(exam, ids, targets, view.policy)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from standfast.model.cluster import Snapshot, Vm
+from standfast.model.cluster import Vm
 from standfast.model.ids import HostId
 from standfast.model.moves import Prediction
 from standfast.model.plan import PlannedMove
@@ -35,24 +35,26 @@ class Leg:
         return self.row.source if self.row is not None else self.vm.host
 
 
-def foretold(view: View, snapshot: Snapshot, legs: Sequence[Leg]) -> list[tuple[Prediction, Flown]]:
+def foretold(view: View, legs: Sequence[Leg]) -> list[tuple[Prediction, Flown]]:
     """Of each leg, in the order given: what it costs, and when. Hosts must be of the snapshot: KeyError."""
-    ways = [_Way(view, snapshot, leg) for leg in legs]
-    flown = between(snapshot.hosts, [way.flow(view.now) for way in ways], at_once=view.policy.moves_at_once)
+    ways = [_Way(view, leg) for leg in legs]
+    flown = between(
+        view.snapshot.hosts, [way.flow(view.now) for way in ways], at_once=view.policy.moves_at_once
+    )
     return [
         (at_share(way.at(1.0), way.at(each.share), each), each) for way, each in zip(ways, flown, strict=True)
     ]
 
 
-def foretell(view: View, snapshot: Snapshot, vm: Vm, target: HostId) -> Prediction:
+def foretell(view: View, vm: Vm, target: HostId) -> Prediction:
     """What a move of the VM that starts now will cost, beside those that share its ports on its way."""
     mine = Leg(vm, target)
-    others = [leg for leg in in_air(view, snapshot) if leg.vm.id != vm.id]
-    later = [leg for leg in waiting(view, snapshot) if leg.vm.id != vm.id]
+    others = [leg for leg in in_air(view) if leg.vm.id != vm.id]
+    later = [leg for leg in waiting(view) if leg.vm.id != vm.id]
     legs = [leg for leg in others if _meets(leg, mine)]
     place = len(legs)
     legs += [mine, *(leg for leg in later if _meets(leg, mine))]
-    return foretold(view, snapshot, legs)[place][0]
+    return foretold(view, legs)[place][0]
 
 
 def drains_left(view: View) -> Mapping[HostId, float]:
@@ -60,8 +62,8 @@ def drains_left(view: View) -> Mapping[HostId, float]:
     hosts = _draining(view)
     if not hosts:
         return {}
-    legs = [*in_air(view, view.snapshot), *waiting(view, view.snapshot)]
-    left = _ends(legs, foretold(view, view.snapshot, legs))
+    legs = [*in_air(view), *waiting(view)]
+    left = _ends(legs, foretold(view, legs))
     return {host: left.get(host, 0.0) for host in hosts}
 
 
@@ -73,33 +75,35 @@ def _meets(leg: Leg, other: Leg) -> bool:
     return leg.source == other.source or leg.target == other.target
 
 
-def in_air(view: View, snapshot: Snapshot) -> list[Leg]:
+def in_air(view: View) -> list[Leg]:
     """Moves on record as started, and those that are seen or counted as on their way besides."""
-    hosts = {host.id for host in snapshot.hosts}
+    known, board = view.snapshot.host_by_id, view.board
     rows = {row.vm: row for row in view.started}
     found = []
-    for vm in snapshot.vms:
-        row = rows.get(vm.id)
-        target = row.target if row is not None else vm.flight.target if vm.flight is not None else None
-        leg = Leg(vm, target, row) if target is not None else None
-        if leg is not None and {leg.source, leg.target} <= hosts and leg.source != leg.target:
+    for vm_id in (*rows, *(flying for flying in board.flights if flying not in rows)):
+        vm, row = view.snapshot.vm(vm_id), rows.get(vm_id)
+        target = row.target if row is not None else board.flights[vm_id]
+        leg = Leg(vm, target, row) if vm is not None and target is not None else None
+        if leg is not None and leg.source in known and leg.target in known and leg.source != leg.target:
             found.append(leg)
     return found
 
 
-def waiting(view: View, snapshot: Snapshot) -> list[Leg]:
+def waiting(view: View) -> list[Leg]:
     """VMs that the plan sends elsewhere now, in its order: off hosts being emptied, at the end the others."""
-    vms, known = {vm.id: vm for vm in snapshot.vms}, {host.id for host in snapshot.hosts}
+    known, board = view.snapshot.host_by_id, view.board
     emptied, plan = _draining(view), view.run.plan
-    moves = [move for step in plan.steps if step.host in emptied for move in step.moves]
+    steps = [plan.step_of[host] for host in emptied if host in plan.step_of]
+    moves = [move for step in sorted(steps, key=lambda step: step.wave) for move in step.moves]
     if all(row.phase in ENDED_PHASES for row in view.run.hosts):
-        tried = {row.vm for row in view.run.moves if row.step is None}
+        tried = {row.vm for row in view.run.moves_of.get(None, ())}
         moves = [move for move in plan.rebalance if move.vm not in tried]
     moves.sort(key=lambda move: move.start_seconds or 0.0)
     found = []
     for move in moves:
-        vm = vms.get(move.vm)
-        if vm is not None and vm.host == move.source and vm.flight is None and move.target in known:
+        vm = view.snapshot.vm(move.vm)
+        there = vm is not None and vm.host == move.source and move.vm not in board.flights
+        if vm is not None and there and move.target in known:
             found.append(Leg(vm, move.target))
     return found
 
@@ -107,13 +111,11 @@ def waiting(view: View, snapshot: Snapshot) -> list[Leg]:
 class _Way:
     """One leg's prediction at any share, asked once."""
 
-    def __init__(self, view: View, snapshot: Snapshot, leg: Leg) -> None:
+    def __init__(self, view: View, leg: Leg) -> None:
         self.view, self.leg = view, leg
-        self.source, self.target = snapshot.host(leg.source), snapshot.host(leg.target)
+        self.source, self.target = view.snapshot.host(leg.source), view.snapshot.host(leg.target)
         self.planned = _planned(view, leg)
-        self.groups = tuple(
-            number for number, group in enumerate(snapshot.rules.anti_affinity) if leg.vm.id in group.vms
-        )
+        self.groups = tuple(group.name for group in view.snapshot.rules.groups_of.get(leg.vm.id, ()))
         self.known: dict[float, Prediction] = {}
 
     def at(self, share: float) -> Prediction:
@@ -152,17 +154,8 @@ def _planned(view: View, leg: Leg) -> PlannedMove | None:
     """The plan's word on this very move, where it rests on measurements that a run does not make."""
     if leg.vm.memory_use is not None:
         return None
-    plan = view.run.plan
-    moves = (*(move for step in plan.steps for move in step.moves), *plan.rebalance)
-    same = (leg.vm.id, leg.source, leg.target)
-    return next(
-        (
-            move
-            for move in moves
-            if (move.vm, move.source, move.target) == same and move.predicted.basis.startswith(MEASURED)
-        ),
-        None,
-    )
+    planned = view.run.plan.planned.get((leg.vm.id, leg.source, leg.target))
+    return planned if planned is not None and planned.predicted.basis.startswith(MEASURED) else None
 
 
 def _scaled(planned: Prediction, then: Prediction, now: Prediction) -> Prediction:

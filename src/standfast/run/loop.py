@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 
@@ -13,13 +13,15 @@ from standfast.model.errors import StandfastError
 from standfast.model.exam import Exam
 from standfast.model.ids import HostId, MoveId, RunId
 from standfast.model.moves import MoveOutcome
-from standfast.model.run import MoveState, Run
+from standfast.model.run import Run
+from standfast.plan.following import Following
 from standfast.ports import Fencing, Outside
 from standfast.run import eta, returning
+from standfast.run.actions import Action
 from standfast.run.calls import Answers, Caller
 from standfast.run.decide import decide
 from standfast.run.lookout import Lookout
-from standfast.run.observe import RulesFor, observe
+from standfast.run.observe import Known, RulesFor, observe
 from standfast.run.seen import Seen, order_of
 from standfast.run.silencebook import SilenceBook
 from standfast.store.lease import Lease
@@ -52,6 +54,8 @@ class RunLoop:
         self._lease = lease
         self._executor = executor
         self._lookout = Lookout()
+        self._known: Known = {}
+        self._following = Following()
         self._exams: dict[HostId, Exam] = {}
         self._caller = Caller(outside, self._fencing, executor, wake)
         self._silences = SilenceBook(outside.silencers)
@@ -93,6 +97,7 @@ class RunLoop:
             under_way=self._caller.under_way,
             epoch=fencing.epoch,
             monitoring=self._silences.monitoring(),
+            board=self._following.board(snapshot),
         )
         changed |= self._decide(run, seen, now, fencing)
         self._publish(run, seen, now, fencing)
@@ -103,15 +108,12 @@ class RunLoop:
         change: what comes then is decided on the next look. True if rows changed."""
         changed = False
         for _ in range(ROUNDS):
-            wrote = look = False
-            for action in decide(run, seen, now):
-                if action.changes or action.events:
-                    self._store.write(fencing.epoch, self._run, action.changes, action.events, now)
-                    wrote = True
-                if action.call is not None:
-                    self._caller.make(action.call)
-                    self._lookout.touched(action.call.host)
-                look |= action.look or action.call is not None
+            actions = decide(run, seen, now)
+            wrote, look = self._write(actions, fencing, now), any(action.look for action in actions)
+            for call in (action.call for action in actions if action.call is not None):
+                self._caller.make(call)
+                self._lookout.touched(call.host)
+                look = True
             changed |= wrote
             if look or not wrote:
                 break
@@ -120,11 +122,19 @@ class RunLoop:
             seen = replace(seen, scans={}, healths={}, told={}, failures=())
         return changed
 
+    def _write(self, actions: Sequence[Action], fencing: Fencing, now: float) -> bool:
+        """All rows and events in one transaction, before any call is made. True if there were any."""
+        changes = [change for action in actions for change in action.changes]
+        events = [event for action in actions for event in action.events]
+        if changes or events:
+            self._store.write(fencing.epoch, self._run, changes, events, now)
+        return bool(changes or events)
+
     def _look(self, run: Run) -> Snapshot:
         now = self._outside.clock.now()
         under_way = frozenset(host for _, host in self._caller.under_way)
         kept = self._lookout.kept(run, now)
-        snapshot = observe(self._outside, self._rules, executor=self._executor, kept=kept)
+        snapshot = observe(self._outside, self._rules, executor=self._executor, kept=kept, known=self._known)
         self._lookout.looked(snapshot, kept, under_way, now)
         return snapshot
 
@@ -139,9 +149,7 @@ class RunLoop:
         """What the platform says of each move under way, and those that it can't be asked about now."""
         found: dict[MoveId, MoveOutcome] = {}
         unanswered: set[MoveId] = set()
-        for move in run.moves:
-            if move.state is not MoveState.STARTED:
-                continue
+        for move in run.started:
             try:
                 found[move.id] = self._outside.platform.move_outcome(order_of(move))
             except StandfastError as error:

@@ -49,7 +49,8 @@ def _unseen(view: View, move: MoveRow) -> tuple[Action, ...]:
 
     Waited for until both hosts answer and the move's own time is over.
     """
-    ends = [host for host in view.snapshot.hosts if host.id in (move.source, move.target)]
+    known = view.snapshot.host_by_id
+    ends = [known[host] for host in (move.source, move.target) if host in known]
     if not all(host.reachable for host in ends) or view.now < move.deadline_at:
         return ()
     words = f"{move.vm_name} is seen on no host; it may have been shut off or removed by hand."
@@ -131,7 +132,7 @@ def _failed(view: View, move: MoveRow, reason: Reason) -> Action:
 
 def settle(view: View) -> tuple[Action, ...]:
     """Autostart flags that moves took away, put back where the VM runs now and seen there."""
-    owed = [entry for entry in view.run.journal if entry.kind == "autostart" and entry.given_back_at is None]
+    owed = view.run.borrowed.get("autostart", ())
     moving = {move.vm for move in view.started}
     return tuple(action for entry in owed if entry.name not in moving for action in _settle(view, entry))
 

@@ -16,6 +16,9 @@ from standfast.ports import HostWork, Outside
 RulesFor = Callable[[Snapshot], Rules]
 """Rules may name VMs and hosts; which those are is known once the cluster has been seen."""
 
+Known = dict[HostId, tuple[Host, HostFacts, Host]]
+"""What the platform and the host itself said, and both together."""
+
 
 def observe(
     outside: Outside,
@@ -25,9 +28,10 @@ def observe(
     refresh: bool = False,
     executor: Executor | None = None,
     kept: Mapping[HostId, HostFacts] = MappingProxyType({}),
+    known: Known | None = None,
 ) -> Snapshot:
     """The cluster now. `scan` asks each host for its pending updates too, which takes seconds. Of hosts in
-    `kept` these facts are taken in place of asking.
+    `kept` these facts are taken in place of asking; `known` is what to put together only once.
 
     A host that does not answer, or can't be scanned, is marked so and stays in the snapshot; StandfastError
     only if the platform as a whole can't be asked, or if two names turn out to be one host.
@@ -35,7 +39,14 @@ def observe(
     snapshot = outside.platform.observe()
 
     def look(host: Host) -> Host:
-        return _looked_at(outside.work, host, kept.get(host.id), scan=scan, refresh=refresh)
+        facts = kept.get(host.id)
+        if known is None or facts is None or scan:
+            return _looked_at(outside.work, host, facts, scan=scan, refresh=refresh)
+        last = known.get(host.id)
+        if last is None or last[0] is not host or last[1] is not facts:
+            last = host, facts, _looked_at(outside.work, host, facts, scan=False, refresh=False)
+            known[host.id] = last
+        return last[2]
 
     refuse_same_host(snapshot.hosts)
     run = executor.map if executor is not None else map

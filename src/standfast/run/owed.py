@@ -12,7 +12,7 @@ from typing import Any
 
 from standfast.model.cluster import Vm, VmState
 from standfast.model.ids import HostId, VmId
-from standfast.model.run import HostRow, JournalRow
+from standfast.model.run import JournalRow
 from standfast.model.units import span
 from standfast.run.actions import Action
 from standfast.run.seen import View
@@ -26,11 +26,8 @@ CLEAN = "shutdown"
 
 def entries(view: View, kind: str, host: HostId | None = None) -> tuple[JournalRow, ...]:
     """Open entries of that kind, of one host or of all."""
-    return tuple(
-        entry
-        for entry in view.run.journal
-        if entry.kind == kind and entry.given_back_at is None and host in (None, entry.host)
-    )
+    found = view.run.borrowed.get(kind, ())
+    return found if host is None or not found else tuple(entry for entry in found if entry.host == host)
 
 
 def entry_of(view: View, kind: str, vm: VmId) -> JournalRow | None:
@@ -88,5 +85,5 @@ def _back(view: View, entry: JournalRow, vm: Vm) -> NewEvent:
 
 def _at_once(view: View, entry: JournalRow) -> tuple[Change, ...]:
     """What comes next on its host need not wait until the last question would have been asked again."""
-    rows: list[HostRow] = [row for row in view.run.hosts if row.host == entry.host and row.next_call_at]
-    return tuple(PutHost(replace(row, next_call_at=0.0)) for row in rows)
+    row = view.run.row_of.get(entry.host)
+    return (PutHost(replace(row, next_call_at=0.0)),) if row is not None and row.next_call_at else ()

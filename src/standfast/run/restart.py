@@ -106,7 +106,7 @@ def _call(view: View, row: HostRow, entry: JournalRow) -> Start:
     """Where its definition is seen now; all that is owed on the host is admitted past its cordon."""
     vm = view.seen.snapshot.vm(VmId(entry.name))
     place = vm.host if vm is not None else row.host
-    host = next((host for host in view.snapshot.hosts if host.id == place), None)
+    host = view.snapshot.host_by_id.get(place)
     ours = host is not None and host.cordoned and host.cordoned_by == view.run.id
     admit = frozenset(VmId(other.name) for other in owed.entries(view, owed.OFF, row.host))
     return Start(place, VmId(entry.name), owed.name(entry), admit if ours else None)

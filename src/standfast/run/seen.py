@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from standfast.model.cluster import Host, Snapshot, Vm
 from standfast.model.exam import Exam
@@ -12,7 +13,8 @@ from standfast.model.ids import HostId, MoveId
 from standfast.model.moves import Flight, MoveOrder, MoveOutcome, OutcomeKind
 from standfast.model.policy import Policy
 from standfast.model.reasons import Code
-from standfast.model.run import UNTOUCHED, HostRow, MoveRow, MoveState, Phase, Run, RunState
+from standfast.model.run import UNTOUCHED, HostRow, MoveRow, Phase, Run, RunState
+from standfast.plan.board import Board
 from standfast.run.actions import CallKey
 from standfast.run.monitoring import Monitoring
 
@@ -43,9 +45,11 @@ class Seen:
     under_way: frozenset[CallKey] = frozenset()
     epoch: int = 0
     monitoring: Monitoring = field(default_factory=Monitoring)
+    board: Board | None = field(default=None, compare=False, repr=False)
+    """The board of the snapshot, if somebody has it already."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: what is asked for often is worked out once
 class View:
     """Rows and observation side by side, with the questions that every phase asks of them.
 
@@ -57,14 +61,37 @@ class View:
     seen: Seen
     now: float
     snapshot: Snapshot
+    begun: tuple[MoveRow, ...] = ()
+    """Moves that were decided on in this round."""
+    made: list[Board] = field(default_factory=list, compare=False, repr=False)
+    """The board of this round, once somebody asked for it."""
 
     @classmethod
     def of(cls, run: Run, seen: Seen, now: float) -> View:
-        return cls(run, seen, now, _with_started(seen.snapshot, run.moves))
+        return cls(run, seen, now, _with_started(seen.snapshot, run.started))
 
     def with_begun(self, moves: Iterable[MoveRow]) -> View:
         """The view for those who decide later in the same round: these moves are on their way already."""
-        return View.of(replace(self.run, moves=(*self.run.moves, *moves)), self.seen, self.now)
+        return replace(self, begun=(*self.begun, *moves))
+
+    @property
+    def board(self) -> Board:
+        """Moves are tried here. Whoever decides on one lifts it, so that whoever comes later in the round
+        counts it."""
+        if not self.made:
+            self.made.append(self._board())
+        return self.made[0]
+
+    def _board(self) -> Board:
+        if self.seen.board is None:
+            return Board.of(self.snapshot)
+        board = self.seen.board.copy()
+        for move in self.run.started:
+            if board.where.get(move.vm) == move.source and board.flights.get(move.vm) is None:
+                board.flights.pop(move.vm, None)
+                if move.target in board.hosts:
+                    board.lift(move.vm, move.target)
+        return board
 
     @property
     def policy(self) -> Policy:
@@ -88,7 +115,7 @@ class View:
 
     def host(self, row: HostRow) -> Host | None:
         """The host if it answers, with facts; None if it can't be asked."""
-        host = next((host for host in self.snapshot.hosts if host.id == row.host), None)
+        host = self.snapshot.host_by_id.get(row.host)
         return host if host is not None and host.reachable and host.facts is not None else None
 
     def facts(self, row: HostRow) -> HostFacts | None:
@@ -115,17 +142,22 @@ class View:
         """No such call is under way and the row's wait after a failure is over."""
         return key not in self.seen.under_way and self.now >= row.next_call_at
 
-    @property
+    @cached_property
     def started(self) -> tuple[MoveRow, ...]:
-        """Moves on record as begun and not yet judged."""
-        return tuple(move for move in self.run.moves if move.state is MoveState.STARTED)
+        """Moves on record as begun and not yet judged, and those of this round."""
+        return (*self.run.started, *self.begun)
 
-    @property
+    @cached_property
+    def moving(self) -> frozenset[HostId]:
+        """Hosts at either end of a move that has begun."""
+        return frozenset(end for move in self.started for end in (move.source, move.target))
+
+    @cached_property
     def out(self) -> frozenset[HostId]:
         """Hosts that hold no VM now or soon, because the run works on them or could not finish with them."""
         return frozenset(row.host for row in self.run.hosts if not _in_service(row))
 
-    @property
+    @cached_property
     def patched(self) -> frozenset[HostId]:
         """Hosts that are done: where VMs should land. Hosts left alone as compliant count too."""
         done = {row.host for row in self.run.hosts if row.phase == Phase.DONE}
@@ -152,14 +184,16 @@ def running(outcome: MoveOutcome | None) -> bool:
 
 
 def _with_started(snapshot: Snapshot, moves: tuple[MoveRow, ...]) -> Snapshot:
-    started = {move.vm: move for move in moves if move.state is MoveState.STARTED}
-    if not started:
+    started = {move.vm: move for move in moves}
+    unseen = {vm.id for vm in map(snapshot.vm, started) if vm and vm is not _in_flight(vm, started[vm.id])}
+    if not unseen:
         return snapshot
-    return replace(snapshot, vms=tuple(_in_flight(vm, started.get(vm.id)) for vm in snapshot.vms))
+    vms = (_in_flight(vm, started[vm.id]) if vm.id in unseen else vm for vm in snapshot.vms)
+    return replace(snapshot, vms=tuple(vms))
 
 
-def _in_flight(vm: Vm, move: MoveRow | None) -> Vm:
-    if move is None or vm.host != move.source:
+def _in_flight(vm: Vm, move: MoveRow) -> Vm:
+    if vm.host != move.source:
         return vm
     if vm.flight is None:
         return replace(vm, flight=Flight(move.target))

@@ -17,6 +17,7 @@ from standfast.model.run import HostRow
 from standfast.model.units import span
 from standfast.model.unmovable import Handling, PlannedStop, is_controller, not_covered
 from standfast.plan import blockers
+from standfast.plan.board import Board
 from standfast.plan.unmovable import pinned_here
 from standfast.run import owed
 from standfast.run.actions import WAIT, Action, Shutdown
@@ -33,8 +34,7 @@ POWER_CUT_SECONDS = 300.0
 
 def stop_of(view: View, vm: VmId) -> PlannedStop | None:
     """What the approved plan says about the VM, whatever host it is on: consent is per VM and run."""
-    stops = (stop for step in view.run.plan.steps for stop in step.stops)
-    return next((stop for stop in stops if stop.vm == vm), None)
+    return view.run.plan.stops.get(vm)
 
 
 def _consented(view: View, vm: Vm) -> PlannedStop | None:
@@ -54,11 +54,10 @@ def awaited(view: View, row: HostRow, vm: Vm) -> bool:
 
 def _reasons(view: View, vm: Vm) -> tuple[Reason, ...]:
     """Why the VM can't be moved at all, by itself or by its pin."""
-    pins = [pin.hosts for pin in view.snapshot.rules.pins if pin.vm == vm.id]
-    if not pins:
+    pins = view.snapshot.rules.pins_of.get(vm.id)
+    if pins is None:
         return blockers.of_vm(vm)
-    hosts = frozenset(host.id for host in view.snapshot.hosts)
-    alone = pinned_here(vm, frozenset.intersection(*pins), hosts, view.snapshot.host_name(vm.host))
+    alone = pinned_here(vm, pins, frozenset(view.snapshot.host_by_id), view.snapshot.host_name(vm.host))
     return blockers.of_vm(vm) + alone
 
 
@@ -77,9 +76,11 @@ def staying(view: View, row: HostRow) -> frozenset[VmId]:
     return frozenset(vm.id for vm in view.snapshot.vms_on(row.host) if awaited(view, row, vm))
 
 
-def without_stops(view: View, rows: Iterable[HostRow]) -> Snapshot:
+def without_stops(view: View, rows: Iterable[HostRow]) -> Snapshot | Board:
     """The cluster without the VMs that will be off while those hosts are out."""
     stays = frozenset[VmId]().union(*(staying(view, row) for row in rows))
+    if not stays:
+        return view.board
     return replace(view.snapshot, vms=tuple(vm for vm in view.snapshot.vms if vm.id not in stays))
 
 

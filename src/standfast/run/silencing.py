@@ -102,11 +102,10 @@ def _call(view: View, call: Call, due: bool) -> tuple[Action, ...]:
 
 def upkeep(view: View) -> tuple[Action, ...]:
     """For every silence on record: renew it while its host is worked on, lift it as soon as it is not."""
-    rows = {row.host: row for row in view.run.hosts}
     found: list[Action] = []
-    for entry in view.run.journal:
-        row = rows.get(entry.host)
-        if entry.kind != KIND or entry.given_back_at is not None or row is None:
+    for entry in view.run.borrowed.get(KIND, ()):
+        row = view.run.row_of.get(entry.host)
+        if row is None:
             continue
         if row.phase in WORKED_ON or row.phase == Phase.SILENCED:
             found += _renew(view, row, entry)
@@ -117,7 +116,7 @@ def upkeep(view: View) -> tuple[Action, ...]:
 
 def owed(view: View) -> bool:
     """Some silence is still to be lifted."""
-    return any(entry.kind == KIND and entry.given_back_at is None for entry in view.run.journal)
+    return bool(view.run.borrowed.get(KIND))
 
 
 def _renew(view: View, row: HostRow, entry: JournalRow) -> tuple[Action, ...]:
@@ -165,8 +164,8 @@ def _made(view: View, call: Call) -> tuple[Action, ...]:
 
 def _entry(view: View, row: HostRow, name: str) -> JournalRow | None:
     """The journal's open entry, if the silence is on record as borrowed."""
-    for entry in view.run.journal:
-        if (entry.host, entry.kind, entry.name) == (row.host, KIND, name) and entry.given_back_at is None:
+    for entry in view.run.borrowed.get(KIND, ()):
+        if (entry.host, entry.name) == (row.host, name):
             return entry
     return None
 

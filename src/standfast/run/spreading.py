@@ -16,23 +16,23 @@ def spread(view: View) -> tuple[Action, ...]:
 
     Every VM is spread at most once and a failed one is left where it is, so this ends.
     """
-    tried = {move.vm for move in view.run.moves if _is_spreading(move)}
+    tried = {move.vm for move in view.run.moves_of.get(None, ())}
     if any(_is_spreading(move) for move in view.started):
         return ()
     eligible = view.patched & frozenset(host.id for host in view.snapshot.hosts if host.reachable)
-    snapshot, found = view.snapshot, list[Action]()
-    wanted = spreading(snapshot, view.policy, eligible=eligible, still=tried)
+    found: list[Action] = []
+    wanted = spreading(view.board, view.policy, eligible=eligible, still=tried)
     for vm_id, source, target in wanted.moves if wanted.overlap else wanted.moves[:1]:
-        vm = snapshot.vm(vm_id)
+        vm = view.snapshot.vm(vm_id)
         if vm is None or vm.host != source or blockers.of_vm(vm):
             continue
-        if blockers.of_move(snapshot, vm, target):
+        if blockers.of_move(view.board, vm, target):
             continue
-        if not draining.may_fly(view, snapshot, vm, target, len(found)):
+        if not draining.may_fly(view, vm, target, len(found)):
             continue
-        move = draining.new_move(view, snapshot, vm, target, Purpose.REBALANCE, None, len(found))
+        move = draining.new_move(view, vm, target, Purpose.REBALANCE, None, len(found))
         found.append(draining.start(view, vm, move))
-        snapshot = draining.with_flight(snapshot, vm, target)
+        view.board.lift(vm.id, target)
     return tuple(found)
 
 

@@ -32,7 +32,7 @@ UNWELL_GRACE_SECONDS = 60.0
 
 def waiting(view: View) -> tuple[Action, ...]:
     """What is done about all planned hosts: some begin, are held or skipped, the others fetch updates."""
-    rows = sorted((row for row in view.run.hosts if row.phase == Phase.PLANNED), key=lambda row: row.position)
+    rows = [row for row in view.run.in_order if row.phase == Phase.PLANNED]
     if view.run.state is RunState.CANCELLING:
         text = "skipped: the run was cancelled before its turn"
         return tuple(enter(view, row, Phase.SKIPPED, text) for row in rows)
@@ -52,7 +52,7 @@ def _ahead(view: View) -> tuple[Action, ...]:
     before = [row for row in view.run.hosts if row.phase not in (*ENDED_PHASES, Phase.PLANNED)]
     if not wave or not before or over_budget(view):
         return ()
-    steps = {step.host: step for step in view.run.plan.steps}
+    steps = view.run.plan.step_of
     if not _in_window(view, wave, steps):
         return ()
     found: list[Action] = []
@@ -70,10 +70,12 @@ def stage(view: View, row: HostRow) -> tuple[Action, ...]:
     """Download the host's updates, which touches nothing that runs."""
     if view.run.plan.kind is not PlanKind.PATCH or view.host(row) is None:
         return ()
-    begin = Begin(view.order(row, WorkKind.STAGE))
-    if view.work(row, WorkKind.STAGE) is not None or not view.free_to_call(row, begin.key):
+    order = view.order(row, WorkKind.STAGE)
+    facts = view.facts(row)
+    if facts is not None and facts.work(order.unit) is not None:
         return ()
-    return calls(begin)
+    begin = Begin(order)
+    return calls(begin) if view.free_to_call(row, begin.key) else ()
 
 
 def over_budget(view: View) -> bool:
@@ -81,7 +83,7 @@ def over_budget(view: View) -> bool:
 
     One that an operator has given up (`skip`) is no longer held, and not counted.
     """
-    held = sum(in_trouble(row) for row in view.run.hosts)
+    held = sum(in_trouble(row) for row in view.run.held)
     return held > (0 if _in_first_wave(view) else view.policy.failed_hosts_max)
 
 
@@ -102,7 +104,7 @@ def _turn(view: View, wave: Sequence[HostRow]) -> tuple[Action, ...]:
     going = {row.host for row in wave}
     if over_budget(view) or _working(view) or any(move.step not in going for move in view.started):
         return ()
-    steps = {step.host: step for step in view.run.plan.steps}
+    steps = view.run.plan.step_of
     number = _wave(steps, wave[0])
     soaked_at = _soaked_at(view, steps, number)
     late = [row for row in wave if _ends_late(view, steps.get(row.host), max(view.now, soaked_at))]
@@ -163,14 +165,14 @@ def soak_left_seconds(view: View) -> float:
     rows = [row for row in view.run.hosts if row.phase == Phase.PLANNED]
     if not rows or view.run.state is not RunState.RUNNING or _working(view):
         return 0.0
-    steps = {step.host: step for step in view.run.plan.steps}
+    steps = view.run.plan.step_of
     until = _soaked_at(view, steps, _wave(steps, next_in_line(view.run)[0]))
     return max(0.0, until - view.now)
 
 
 def soak_after(view: View, row: HostRow) -> float:
     """How long the wave has to stay well, in seconds, if this host is its last and others wait; else 0."""
-    steps = {step.host: step for step in view.run.plan.steps}
+    steps = view.run.plan.step_of
     number = _wave(steps, row)
     others = [other for other in view.run.hosts if other.host != row.host]
     first = any(other.phase not in ENDED_PHASES for other in others if _wave(steps, other) == number)
@@ -227,7 +229,7 @@ def window_opens_at(view: View) -> float | None:
     wave, policy = next_in_line(view.run), view.policy
     if not wave or not policy.windows or view.run.state is not RunState.RUNNING or _working(view):
         return None
-    if _in_window(view, wave, {step.host: step for step in view.run.plan.steps}):
+    if _in_window(view, wave, view.run.plan.step_of):
         return None
     return window.opens_at(policy.windows, policy.windows_timezone, view.now)
 

@@ -79,8 +79,11 @@ def test_a_vm_waits_for_its_group_mate_in_the_air_whoever_chose_its_target() -> 
     flying = vm("v", "a", flight=Flight(HostId("c")))
     there = snapshot((host("a"), host("b"), host("c"), host("d")), flying, vm("w", "b"))
     apart = Rules((AntiAffinity("dag", frozenset({VmId("v"), VmId("w")})),), reserve_hosts=0)
-    view = View.of(run(ready("b", Phase.DRAINING)), Seen(there), 100.0)
+    free, bound = (
+        View.of(run(ready("b", Phase.DRAINING)), Seen(replace(there, rules=rules)), 100.0)
+        for rules in (there.rules, apart)
+    )
     waiting = there.vm(VmId("w"))
     assert waiting is not None
-    assert draining.may_fly(view, there, waiting, HostId("d"), 0)
-    assert not draining.may_fly(view, replace(there, rules=apart), waiting, HostId("d"), 0)
+    assert draining.may_fly(free, waiting, HostId("d"), 0)
+    assert not draining.may_fly(bound, waiting, HostId("d"), 0)

@@ -34,7 +34,7 @@ def test_how_long_a_move_may_take_follows_from_its_prediction(gibibytes: int) ->
     hosts = (host("a", migration_bits_per_second=10**9), host("b", migration_bits_per_second=10**9))
     policy = Policy(move_timeout_factor=3.0, move_timeout_floor_seconds=60.0)
     view = View.of(run(ready("a", Phase.DRAINING), policy=policy), Seen(snapshot(hosts, large)), 100.0)
-    move = new_move(view, view.snapshot, large, hosts[1].id, Purpose.EVACUATE, hosts[0].id, 0)
+    move = new_move(view, large, hosts[1].id, Purpose.EVACUATE, hosts[0].id, 0)
     assert move.deadline_at - move.started_at == pytest.approx(3.0 * move.predicted.brownout_p95_seconds)
     assert move.deadline_at - move.started_at > 8 * gibibytes
 

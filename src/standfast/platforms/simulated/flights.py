@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from standfast.model.ids import HostId, VmId
+from standfast.model.ids import VmId
 from standfast.model.moves import MoveOutcome, MoveRecord, OutcomeKind
-from standfast.platforms.simulated import judge
+from standfast.platforms.simulated import judge, links
 from standfast.platforms.simulated.state import Leg, SimFlight, SimVm, State
 
-GOODPUT = 0.94
 SETUP_SECONDS = 0.3
 SWITCHOVER_SECONDS = 0.03
 DOWNTIME_LIMIT_SECONDS = 0.3
@@ -25,36 +22,25 @@ def flying(state: State) -> list[SimVm]:
 
 
 def rates(state: State, vms: list[SimVm]) -> dict[VmId, float]:
-    """Bytes per second of each migration that copies: an equal share at the busier of its two ends."""
-    out: dict[HostId, int] = {}
-    into: dict[HostId, int] = {}
-    copying = [vm for vm in vms if vm.flight is not None and vm.flight.leg is Leg.COPY]
-    for vm in copying:
-        assert vm.flight is not None
-        out[vm.host] = out.get(vm.host, 0) + 1
-        into[vm.flight.target] = into.get(vm.flight.target, 0) + 1
-    result: dict[VmId, float] = {}
-    for vm in copying:
-        assert vm.flight is not None
-        bits = min(
-            link(state, vm.host) / out[vm.host], link(state, vm.flight.target) / into[vm.flight.target]
-        )
-        stands = vm.flight.stalled or state.cut(vm.host, vm.flight.target)
-        result[vm.base.id] = 0.0 if stands else GOODPUT * bits / 8
-    return result
-
-
-def link(state: State, host: HostId) -> int:
-    """Bits per second of the host's migration link."""
-    return state.hosts[host].base.migration_bits_per_second or state.link_bits_per_second
+    """Bytes per second of each migration that copies."""
+    copying = (
+        (vm.base.id, vm.host, vm.flight.target)
+        for vm in vms
+        if vm.flight is not None and vm.flight.leg is Leg.COPY
+    )
+    return links.rates(state, copying)
 
 
 def wakings(state: State) -> list[float]:
-    """When stalled migrations go on, and when hosts that can't reach each other can again."""
+    """When stalled migrations go on."""
     flights = [vm.flight for vm in flying(state) if vm.flight is not None]
-    times = [flight.goes_on_at for flight in flights if flight.stalled and flight.goes_on_at is not None]
+    return [flight.goes_on_at for flight in flights if flight.stalled and flight.goes_on_at is not None]
+
+
+def cut_times(state: State) -> list[float]:
+    """When hosts can no longer reach each other, and when they can again."""
     spans = (span for host in state.hosts.values() for span in host.faults.cut_off_from)
-    return times + [at for _, *ends in spans for at in ends if at > state.now]
+    return [at for _, *ends in spans for at in ends if at > state.now]
 
 
 def wake(state: State) -> None:
@@ -72,16 +58,6 @@ def next_at(state: State, vm: SimVm, rate: float) -> float | None:
     if flight.leg is not Leg.COPY:
         return flight.until
     return state.now + flight.left_bytes / rate if rate > 0 else None
-
-
-def progress(vms: list[SimVm], speed: Mapping[VmId, float], seconds: float) -> None:
-    """Copy for that long; no round ends within it."""
-    for vm in vms:
-        flight = vm.flight
-        if flight is not None and flight.leg is Leg.COPY:
-            done = min(flight.left_bytes, speed[vm.base.id] * seconds)
-            flight.left_bytes -= done
-            flight.sent_bytes += done
 
 
 def begin(state: State, vm: SimVm, flight: SimFlight) -> None:

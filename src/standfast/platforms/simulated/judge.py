@@ -64,9 +64,7 @@ def move_began(state: State, vm: SimVm, target: HostId) -> None:
             state,
             f"{about.base.name} holds {held} of {about.base.memory_bytes} bytes with {vm.base.name}",
         )
-    for group in state.rules.anti_affinity:
-        if vm.base.id not in group.vms:
-            continue
+    for group in state.rules.groups_of.get(vm.base.id, ()):
         for other in (state.vms[member] for member in sorted(group.vms & state.vms.keys())):
             if other is vm or other.state is VmState.SHUT_OFF:
                 continue
@@ -76,9 +74,8 @@ def move_began(state: State, vm: SimVm, target: HostId) -> None:
                 violation(
                     state, f"{vm.base.name} meets {other.base.name} ({group.name}) on {about.base.name}"
                 )
-    for pin in state.rules.pins:
-        if pin.vm == vm.base.id and target not in pin.hosts:
-            violation(state, f"{vm.base.name} goes to {about.base.name} against its pin")
+    if target not in state.rules.pins_of.get(vm.base.id, (target,)):
+        violation(state, f"{vm.base.name} goes to {about.base.name} against its pin")
 
 
 def went_dark(state: State, vm: SimVm, seconds: float) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from standfast.model.cluster import VmState
 from standfast.model.hostwork import RebootSign, WorkKind, WorkPhase
 from standfast.model.ids import HostId, VmId
 from standfast.platforms.simulated import flights, judge, power
+from standfast.platforms.simulated.sky import Sky
 from standfast.platforms.simulated.spec import boot_id
 from standfast.platforms.simulated.state import ByHand, Deed, SimFlight, SimHost, SimWork, State
 
@@ -17,56 +19,50 @@ NEEDS_REBOOT = ("linux-image", "kernel", "libc6", "systemd", "qemu", "libvirt")
 
 def advance(state: State, to: float) -> None:
     """Let everything happen that happens until `to`, each thing at its own time."""
+    sky = Sky(state)
+    hosts = [host for host in state.hosts.values() if any(True for _ in _times_of(host))]
+    cuts = flights.cut_times(state)
     while True:
-        vms = flights.flying(state)
-        speed = flights.rates(state, vms)
-        ends = [
-            at for vm in vms if (at := flights.next_at(state, vm, speed.get(vm.base.id, 0.0))) is not None
-        ]
-        at = min([*ends, *_due_times(state)], default=to)
-        step = min(max(at, state.now), to)
-        flights.progress(vms, speed, step - state.now)
-        state.now = max(state.now, step)
-        if at > to:
-            return
-        for vm in vms:
-            due = flights.next_at(state, vm, speed.get(vm.base.id, 0.0)) if vm.flight else None
-            if due is not None and due <= state.now + 1e-9:
-                flights.leg_ended(state, vm, speed.get(vm.base.id, 0.0))
-        flights.wake(state)
-        power.guests(state)
-        _hosts(state)
-        for deed in sorted(
-            (deed for deed in state.by_hand if deed.at <= state.now), key=lambda deed: deed.at
-        ):
-            state.by_hand.remove(deed)
-            do_by_hand(state, deed)
-        if state.now >= to and not _due(state):
-            return
+        due = [*_due_times(state, hosts), *(at for at in cuts if at > state.now)]
+        at = min([to, *due] if (first := sky.next_at()) is None else [first, *due])
+        state.now = max(state.now, min(max(at, state.now), to))
+        if at > to or not (due or state.in_flight):
+            break
+        changed = sky.end_legs()
+        if min(due, default=to + 1) <= state.now:
+            flights.wake(state)
+            power.guests(state)
+            _hosts(state, hosts)
+            for deed in sorted(
+                (deed for deed in state.by_hand if deed.at <= state.now), key=lambda deed: deed.at
+            ):
+                state.by_hand.remove(deed)
+                do_by_hand(state, deed)
+            changed |= sky.all_gone() | set(state.in_flight)
+        sky.look(changed)
+        later = [*_due_times(state, hosts), *((first,) if (first := sky.next_at()) is not None else ())]
+        if state.now >= to and not any(other <= state.now for other in later):
+            break
+    sky.settle()
 
 
-def _due(state: State) -> bool:
-    return any(at <= state.now for at in _due_times(state))
+def _due_times(state: State, hosts: list[SimHost]) -> list[float]:
+    times = [at for host in hosts for at in _times_of(host)]
+    return [*times, *power.times(state), *flights.wakings(state), *(deed.at for deed in state.by_hand)]
 
 
-def _due_times(state: State) -> list[float]:
-    deeds = (deed.at for deed in state.by_hand)
-    return [*_host_times(state), *power.times(state), *flights.wakings(state), *deeds]
+def _times_of(host: SimHost) -> Iterator[float]:
+    if host.down_at is not None:
+        yield host.down_at
+    if host.back_at is not None:
+        yield host.back_at
+    for work in host.works.values():
+        if work.ends_at is not None:
+            yield work.ends_at
 
 
-def _host_times(state: State) -> list[float]:
-    times = []
-    for host in state.hosts.values():
-        if host.down_at is not None:
-            times.append(host.down_at)
-        if host.back_at is not None:
-            times.append(host.back_at)
-        times += [work.ends_at for work in host.works.values() if work.ends_at is not None]
-    return times
-
-
-def _hosts(state: State) -> None:
-    for host in state.hosts.values():
+def _hosts(state: State, hosts: list[SimHost]) -> None:
+    for host in hosts:
         for work in host.works.values():
             if work.ends_at is not None and work.ends_at <= state.now:
                 _work_ended(state, host, work)
@@ -167,7 +163,7 @@ def do_by_hand(state: State, deed: ByHand) -> None:
         state.forget(vm)
     elif deed.deed is Deed.RESIZE:
         vm.base = replace(vm.base, memory_bytes=deed.memory_bytes)
-        state.placement += 1
+        state.all_changed()
     elif refused or not host.up:
         state.note(f"{deed.deed} of {vm.base.name} on {host.base.name} by hand was refused")
         return

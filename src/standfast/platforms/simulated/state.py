@@ -18,6 +18,9 @@ STATE_VERSION = 1
 LOG_LINES = 2000
 """So many of the last lines are kept at least: a world in a file is written whole at every call."""
 
+CHANGES_KEPT = 1000
+"""So many of the last changes are kept at least: whoever looks less often looks at every VM."""
+
 
 class Leg(StrEnum):
     """Where a migration is."""
@@ -258,6 +261,8 @@ class State:
     monitoring: SimMonitoring = field(default_factory=SimMonitoring)
     placement: int = 0
     """Counts every change of where a VM is, of its state or its flight."""
+    changed: list[VmId] = field(default_factory=list)
+    """The VMs of the last of these changes, oldest first."""
     version: int = STATE_VERSION
 
     def note(self, text: str) -> None:
@@ -290,7 +295,7 @@ class State:
         """The VM is no more; it is neither running nor on its way."""
         self.hosts[vm.host].here.remove(vm.base.id)
         del self.vms[vm.base.id]
-        self.placement += 1
+        self.all_changed()
 
     def residents(self, host: HostId) -> list[SimVm]:
         """Active VMs whose memory is on that host, those on their way out included."""
@@ -308,14 +313,14 @@ class State:
             self.hosts[vm.host].here.remove(vm.base.id)
         vm.host, vm.state = host, state
         self.hosts[host].here.append(vm.base.id)
-        self.placement += 1
+        self._changes(vm.base.id)
 
     def lift(self, vm: SimVm, flight: SimFlight) -> None:
         """The VM is on its way."""
         vm.flight = flight
         self.hosts[flight.target].bound.append(vm.base.id)
         self.in_flight.append(vm.base.id)
-        self.placement += 1
+        self._changes(vm.base.id)
 
     def unlift(self, vm: SimVm) -> None:
         """The VM is no longer on its way."""
@@ -323,7 +328,18 @@ class State:
         self.hosts[vm.flight.target].bound.remove(vm.base.id)
         self.in_flight.remove(vm.base.id)
         vm.flight = None
+        self._changes(vm.base.id)
+
+    def all_changed(self) -> None:
+        """Every VM may be another than it was."""
         self.placement += 1
+        self.changed.clear()
+
+    def _changes(self, vm: VmId) -> None:
+        self.placement += 1
+        self.changed.append(vm)
+        if len(self.changed) > 2 * CHANGES_KEPT:
+            del self.changed[:-CHANGES_KEPT]
 
     def active(self, host: HostId) -> list[SimVm]:
         """What the host's own hypervisor counts: residents and incoming."""

@@ -17,7 +17,11 @@ class View:
     def __init__(self) -> None:
         self._hosts: dict[HostId, tuple[tuple[object, ...], Host]] = {}
         self._vms: dict[VmId, tuple[tuple[object, ...], Vm]] = {}
-        self._quiet: tuple[object, tuple[Vm, ...]] | None = None
+        self._mark: tuple[int, dict[HostId, bool]] | None = None
+        self._flew: frozenset[VmId] = frozenset()
+        self._list: list[Vm] = []
+        self._tuple: tuple[Vm, ...] = ()
+        self._place: dict[VmId, int] = {}
 
     def snapshot(self, state: State) -> Snapshot:
         """The cluster now, as `Platform.observe` promises it."""
@@ -44,19 +48,54 @@ class View:
         return made
 
     def _all_vms(self, state: State, reachable: dict[HostId, bool]) -> tuple[Vm, ...]:
-        mark = (state.placement, tuple(reachable.values()))
-        if self._quiet is not None and self._quiet[0] == mark and not state.in_flight:
-            return self._quiet[1]
+        changed = self._changed(state, reachable)
+        if changed is not None and not changed:
+            return self._tuple
         speed = flights.rates(state, flights.flying(state))
-        found: list[Vm] = []
-        for vm in state.vms.values():
-            if reachable[vm.host]:
-                found.append(self._vm(state, vm, speed.get(vm.base.id, 0.0)))
-            elif vm.flight is not None and reachable[vm.flight.target]:
-                found.append(replace(vm.base, host=vm.flight.target, state=VmState.INCOMING, flight=None))
-        vms = tuple(found)
-        self._quiet = (mark, vms)
-        return vms
+        if changed is None:
+            shown = {
+                vm.base.id: seen
+                for vm in state.vms.values()
+                if (seen := self._seen(state, vm, reachable, speed)) is not None
+            }
+            self._list = list(shown.values())
+            self._place = {vm: place for place, vm in enumerate(shown)}
+        else:
+            for vm in changed:
+                seen = self._seen(state, state.vms[vm], reachable, speed)
+                assert seen is not None, "a VM of a host that answers is seen"
+                self._list[self._place[vm]] = seen
+        self._tuple = tuple(self._list)
+        self._mark = (state.placement, reachable)
+        self._flew = frozenset(state.in_flight)
+        return self._tuple
+
+    def _changed(self, state: State, reachable: dict[HostId, bool]) -> frozenset[VmId] | None:
+        """VMs that may look otherwise than the last time; None if all have to be looked at."""
+        if self._mark is None:
+            return None
+        placement, before = self._mark
+        if before.keys() != reachable.keys():
+            return None
+        if before != reachable:
+            other = (host for host in reachable if reachable[host] is not before[host])
+            if any(state.hosts[host].here or state.hosts[host].bound for host in other):
+                return None
+        new = state.placement - placement
+        if not 0 <= new <= len(state.changed):
+            return None
+        last = state.changed[len(state.changed) - new :]
+        found = self._flew.union(state.in_flight, last)
+        return found if all(reachable[state.vms[vm].host] for vm in found) else None
+
+    def _seen(
+        self, state: State, vm: SimVm, reachable: dict[HostId, bool], speed: dict[VmId, float]
+    ) -> Vm | None:
+        if reachable[vm.host]:
+            return self._vm(state, vm, speed.get(vm.base.id, 0.0))
+        if vm.flight is not None and reachable[vm.flight.target]:
+            return replace(vm.base, host=vm.flight.target, state=VmState.INCOMING, flight=None)
+        return None
 
     def _vm(self, state: State, vm: SimVm, rate: float) -> Vm:
         if vm.flight is not None:

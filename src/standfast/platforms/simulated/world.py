@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,9 +30,13 @@ class _World(Faults):
         self.platform, self.fence = self.outside.platform, self.outside.fence
         self.work, self.clock = self.outside.work, self.outside.clock
 
-    def open(self, *, write: bool = True) -> AbstractContextManager[State]:
+    @contextmanager
+    def open(self, *, write: bool = True) -> Iterator[State]:
         """The state itself, for what no method here offers. No other call may be made within."""
-        return self._held.open(write=write)
+        with self._held.open(write=write) as state:
+            yield state
+            if write:
+                state.all_changed()
 
     def host_id(self, name: str) -> HostId:
         """The UUID of the host of that name; KeyError if there is none."""
