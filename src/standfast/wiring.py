@@ -40,6 +40,10 @@ def outside_for(
         outside = _simulated(cluster)
     else:
         outside = _libvirt(cluster, known_ids, clock or WallClock())
+    if cluster.probes and cluster.platform != "simulated":
+        from standfast.platforms.probing import Probing
+
+        outside = replace(outside, platform=Probing(outside.platform, cluster.probes))
     if cluster.commands.console:
         outside = replace(outside, console=CommandConsole(cluster.commands, outside.names))
     if not cluster.silences:

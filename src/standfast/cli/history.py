@@ -82,8 +82,12 @@ def as_text(moves: Sequence[MoveRow], most: int) -> str:
     """A table of the last moves, then figures over all of them."""
     from standfast.predict.history import accuracy, blackouts, brownouts, learn
 
-    head = ("VM", "BROWN-OUT", "PREDICTED", "OFF BY", "BLACK-OUT", "PREDICTED", "OFF BY")
-    lines = [table(head, [_row(move) for move in moves[-most:]])]
+    head: tuple[str, ...] = ("VM", "BROWN-OUT", "PREDICTED", "OFF BY", "BLACK-OUT", "PREDICTED", "OFF BY")
+    rows = [_row(move) for move in moves[-most:]]
+    seen = [_seen(move) for move in moves[-most:]]
+    if any(seen):  # only where somebody asked VMs while they moved
+        head, rows = (*head, "PROBE SAW"), [(*row, each) for row, each in zip(rows, seen, strict=True)]
+    lines = [table(head, rows)]
     if len(moves) > most:
         lines.append(f"… and {plural(len(moves) - most, 'earlier move')}; --all lists them.")
     lines.append("")
@@ -114,6 +118,13 @@ def _row(move: MoveRow) -> tuple[str, ...]:
         *_pair(told.brownout_seconds, bright),
         *_pair(told.blackout_seconds, dark),
     )
+
+
+def _seen(move: MoveRow) -> str:
+    from standfast.model.units import span
+
+    seconds = None if move.record is None else move.record.seen_seconds
+    return "" if seconds is None else span(seconds)
 
 
 def _pair(predicted: float, measured: float | None) -> tuple[str, str, str]:

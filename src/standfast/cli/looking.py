@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -67,10 +67,33 @@ def measure(outside: Outside, cluster: ClusterConfig, seconds: int | None) -> No
 
 
 def warnings(cluster: ClusterConfig, snapshot: Snapshot) -> tuple[ConfigError, ...]:
-    """What the cluster's rules name and the snapshot has not."""
+    """What the config names and the snapshot has not, and budgets longer than a VM's own cluster waits."""
     from standfast.config.rules import unknown
 
-    return unknown(cluster.rules, snapshot)
+    return (*unknown(cluster.rules, snapshot), *_about_vms(cluster, snapshot))
+
+
+def _about_vms(cluster: ClusterConfig, snapshot: Snapshot) -> Iterator[ConfigError]:
+    from standfast.model.errors import ConfigError
+    from standfast.model.units import span
+    from standfast.plan.blackout import budget_seconds
+
+    vms = {vm.name: vm for vm in snapshot.vms}
+    for key, named in (("probes", cluster.probes), ("guest_timeouts", cluster.guest_timeouts)):
+        for name in named:
+            if name not in vms:
+                words = f"{key} of cluster {cluster.name!r} name a VM {name!r}, which is not there"
+                yield ConfigError("vm_unknown", words, where=cluster.origin)
+    for name, seconds in cluster.guest_timeouts.items():
+        budget = budget_seconds(vms[name], cluster.policy) if name in vms else 0.0
+        if budget >= seconds:
+            yield ConfigError(
+                "budget_too_long",
+                f"{name} may be dark for {span(budget)}, and its own cluster or clients give it up after "
+                f"{span(seconds)}",
+                where=cluster.origin,
+                do="Lower its blackout_budget_seconds below that.",
+            )
 
 
 def host_ids(snapshot: Snapshot, names: Iterable[str]) -> frozenset[HostId]:

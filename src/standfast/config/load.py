@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from standfast.config import text
 from standfast.config.addresses import check_address, check_ssh, place_of
+from standfast.config.probes import parse_probe
 from standfast.config.problems import first_problem
 from standfast.config.raw import RawCluster, RawConfig, RawHost
 from standfast.config.raw_outward import receivers, silencers
@@ -27,6 +28,7 @@ from standfast.config.types import (
 from standfast.model import window
 from standfast.model.errors import ConfigError
 from standfast.model.policy import Policy
+from standfast.model.probes import VmProbe
 from standfast.model.reasons import Code
 from standfast.model.unmovable import Handling
 
@@ -129,6 +131,8 @@ def _cluster(document: Document, name: str, raw: RawCluster) -> ClusterConfig:
         hosts=hosts,
         ssh_config=base / Path(raw.ssh_config).expanduser() if raw.ssh_config else None,
         host_kit=raw.host_kit,
+        probes={vm: _probe(document, (*here, "probes", vm), said) for vm, said in raw.probes.items()},
+        guest_timeouts=dict(raw.guest_timeouts),
         shared_paths=tuple(_absolute(document, here, index, raw) for index in range(len(raw.shared_paths))),
         rules=_rules(document, here, raw),
         policy=_policy(document, here, raw),
@@ -138,6 +142,13 @@ def _cluster(document: Document, name: str, raw: RawCluster) -> ClusterConfig:
         silences=silencers(document, (*here, "silences"), raw.silences, addresses),
         origin=document.where(here),
     )
+
+
+def _probe(document: Document, where: tuple[str | int, ...], said: str) -> VmProbe:
+    try:
+        return parse_probe(said)
+    except ValueError as error:
+        raise ConfigError("config_value", str(error), where=document.where(where)) from None
 
 
 def _readable(read: Callable[[str], object], said: str, where: str, how: str) -> None:

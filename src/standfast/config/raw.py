@@ -242,6 +242,15 @@ class RawCluster(Strict):
     shared_paths: tuple[str, ...] = Field(
         default=(), description="folders whose files are the same on every host"
     )
+    probes: dict[str, str] = Field(
+        default_factory=dict,
+        description="VM name to what is asked of it while it moves: tcp://HOST:PORT, icmp://HOST or "
+        "http://HOST:PORT/PATH",
+    )
+    guest_timeouts: dict[str, Annotated[float, Field(gt=0, le=86400)]] = Field(
+        default_factory=dict,
+        description="VM name to the seconds of silence after which its own cluster or clients give it up",
+    )
     rules: RawRules = Field(
         default_factory=RawRules,
         description="what must always hold",

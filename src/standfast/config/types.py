@@ -10,6 +10,7 @@ from typing import Literal
 from standfast.config.outward import ReceiverConfig, SilencerConfig
 from standfast.model.errors import ConfigError
 from standfast.model.policy import Policy
+from standfast.model.probes import VmProbe
 from standfast.model.unmovable import Handling
 
 PlatformName = Literal["libvirt", "simulated"]
@@ -92,6 +93,10 @@ class ClusterConfig:
     ssh_config: Path | None = None
     host_kit: bool = False
     """Accounts on the hosts are not root; what is asked goes through the programs of the host kit."""
+    probes: Mapping[str, VmProbe] = field(default_factory=dict)
+    """What of a VM is asked while it moves, by its name."""
+    guest_timeouts: Mapping[str, float] = field(default_factory=dict)
+    """After how many seconds of silence a VM's own cluster or clients give it up, by its name."""
     shared_paths: tuple[str, ...] = ()
     """Folders whose files every host sees as the same bytes."""
     rules: RulesConfig = field(default_factory=RulesConfig)

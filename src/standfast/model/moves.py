@@ -88,6 +88,8 @@ class MoveRecord:
     memory_bytes: int | None = None
     rounds: int | None = None
     evidence: str = "none"
+    seen_seconds: float | None = None
+    """The longest silence of the VM's own probe, asked from here, to within a quarter of a second."""
 
 
 class OutcomeKind(StrEnum):

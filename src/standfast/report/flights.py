@@ -37,6 +37,7 @@ def _move(move: MoveRow, names: Mapping[str, str], budget_seconds: float) -> dic
         "seconds": None if move.ended_at is None else round(move.ended_at - move.started_at, 3),
         "brownout_seconds": record.brownout_seconds if record else None,
         "blackout_seconds": dark,
+        "seen_seconds": record.seen_seconds if record else None,
         "blackout_budget_seconds": budget_seconds,
         "within_budget": None if dark is None else dark <= budget_seconds,
         "wire_bytes": record.wire_bytes if record else None,

@@ -136,7 +136,8 @@ def dark(move: dict[str, Any]) -> str:
     if move["blackout_seconds"] is None:
         return "not measured"
     over = "" if move["within_budget"] else " OVER BUDGET"
-    return f"{span(move['blackout_seconds'])} of {span(move['blackout_budget_seconds'])}{over}"
+    seen = "" if move["seen_seconds"] is None else f", {span(move['seen_seconds'])} to its probe"
+    return f"{span(move['blackout_seconds'])} of {span(move['blackout_budget_seconds'])}{seen}{over}"
 
 
 def _evidence(moves: Sequence[dict[str, Any]]) -> list[str]:

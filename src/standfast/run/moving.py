@@ -88,6 +88,8 @@ def _done(view: View, move: MoveRow, outcome: MoveOutcome | None) -> Action:
         parts.append(f"black-out {span(record.blackout_seconds)}")
     if record is not None and record.brownout_seconds is not None:
         parts.append(f"brown-out {span(record.brownout_seconds)}")
+    if record is not None and record.seen_seconds is not None:
+        parts.append(f"silent to its probe for {span(record.seen_seconds)}")
     text = f"{move.vm_name}: now on {view.snapshot.host_name(move.target)}"
     text += f" ({', '.join(parts)})" if parts else ""
     text += _over_budget(view, move, record)
