@@ -116,6 +116,9 @@ class Probing:
     def cancel_move(self, order: MoveOrder) -> None:
         self._platform.cancel_move(order)
 
+    def allow_blackout(self, order: MoveOrder, seconds: float) -> None:
+        self._platform.allow_blackout(order, seconds)
+
     def shutdown(self, vm: VmId, host: HostId, *, force: bool = False) -> None:
         self._platform.shutdown(vm, host, force=force)
 
