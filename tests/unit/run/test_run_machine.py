@@ -1,4 +1,4 @@
-"""A machine of rules: tick, kill, every word, deeds by hand and faults in any order, judged after each step."""
+"""A machine of rules: tick, kill, every word, deeds by hand, faults in any order, judged after each step."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ HOSTS = st.integers(0, 3)
 VMS = st.integers(0, 6)
 SECONDS = st.sampled_from([10.0, 90.0, 600.0])
 CALLS = st.sampled_from(["observe", "look", "begin", "cordon", "uncordon", "start_move", "move_outcome"])
+WORK_FAULTS = ("fails", "half-way", "old kernel", "no return", "full", "read-only")
 LAST_TICKS = 3_000
 
 
@@ -127,10 +128,7 @@ class Runs(RuleBasedStateMachine):
         else:
             world.stall_moves(named, seconds=150.0 if how == "is late" else None)
 
-    @rule(
-        host=HOSTS,
-        what=st.sampled_from(["fails", "half-way", "old kernel", "no return", "full", "read-only"]),
-    )
+    @rule(host=HOSTS, what=st.sampled_from(WORK_FAULTS))
     def work_goes_wrong(self, host: int, what: str) -> None:
         world, named = self.drive.world, self.host(host)
         if what == "fails":
@@ -201,7 +199,7 @@ class Runs(RuleBasedStateMachine):
             self._given_back()
 
     def _given_back(self) -> None:
-        """All of it, but the cordon of a host that was skipped after its patch: that is journaled, and told."""
+        """All but the cordon of a host that was skipped after its patch, which is on record and told."""
         told = {entry.host for entry in self.drive.run.journal if entry.given_back_at is None}
         still = {self.drive.world.names[host] for host in told}
         for text in self.drive.world.not_given_back:
@@ -224,8 +222,8 @@ class Runs(RuleBasedStateMachine):
 
 TestRuns = Runs.TestCase
 TestRuns.settings = settings(
-    max_examples=6,
-    stateful_step_count=20,
+    max_examples=3,
+    stateful_step_count=15,
     derandomize=True,
     deadline=None,
     suppress_health_check=list(HealthCheck),
