@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from sqlalchemy import BindParameter, Connection, bindparam, func, select
 
@@ -57,19 +56,8 @@ class RunSummary:
     approved_by: str
 
 
-class Rows(Protocol):
-    """The larger part of a run's rows."""
-
-    hosts: tuple[HostRow, ...]
-    moves: tuple[MoveRow, ...]
-    journal: tuple[JournalRow, ...]
-
-
-def run(connection: Connection, id: RunId, plan: Plan, known: Rows | None = None) -> Run:
-    """The run with all of its rows, those of `known` in place of reading them.
-
-    Raises RefusedError("run_unknown"), FileFormatError("row_unreadable").
-    """
+def run(connection: Connection, id: RunId, plan: Plan) -> Run:
+    """The run with all of its rows. Raises RefusedError("run_unknown"), FileFormatError("row_unreadable")."""
     row = connection.execute(_RUN, {"id": id}).one_or_none()
     if row is None:
         raise run_unknown(id)
@@ -82,9 +70,9 @@ def run(connection: Connection, id: RunId, plan: Plan, known: Rows | None = None
         plan_digest=row.plan_digest,
         approved_by=row.approved_by,
         created_at=row.created_at,
-        hosts=known.hosts if known is not None else _hosts(connection, id),
-        moves=known.moves if known is not None else _moves(connection, id),
-        journal=known.journal if known is not None else _journal(connection, id),
+        hosts=_hosts(connection, id),
+        moves=_moves(connection, id),
+        journal=_journal(connection, id),
         commands=_commands(connection, id),
         reason=why or rows.reason_of(row.reason, f"run {id}"),
         ended_at=row.ended_at,

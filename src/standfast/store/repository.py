@@ -21,7 +21,6 @@ from standfast.store.changes import Change, NewEvent
 from standfast.store.engine import Database, open_database
 from standfast.store.lease import Lease
 from standfast.store.queries import RunSummary
-from standfast.store.remembered import Remembered
 
 LEASE_SECONDS = 20.0
 _PLANS_KEPT = 16
@@ -36,7 +35,6 @@ class Store:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._plans: dict[tuple[str, str], Plan] = {}
-        self._remembered = Remembered()
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False) -> Store:
@@ -58,12 +56,8 @@ class Store:
 
         Raises RefusedError("run_unknown"), FileFormatError("row_unreadable").
         """
-        mark = self._remembered.mark()
         with self._database.reading() as connection:
-            known = self._remembered.rows(connection, run, mark)
-            found = queries.run(connection, run, self._plan(connection, run), known)
-            self._remembered.keep(connection, found, mark)
-            return found
+            return queries.run(connection, run, self._plan(connection, run))
 
     def runs(self, cluster: str | None = None) -> tuple[RunSummary, ...]:
         """All runs, of one cluster or of all, newest first."""
@@ -170,10 +164,7 @@ class Store:
     def take_lease(self, holder: str, now: float, ttl_seconds: float = LEASE_SECONDS) -> Lease | None:
         """The right to write, with an epoch above every one before; None while another holder's is valid."""
         with self._database.writing() as connection:
-            lease = leases.take(connection, holder, now, ttl_seconds)
-        if lease is not None:
-            self._remembered.lease_taken(lease.epoch)
-        return lease
+            return leases.take(connection, holder, now, ttl_seconds)
 
     def renew_lease(self, lease: Lease, now: float) -> Lease:
         """As long again as it was taken for, from now on. Raises LeaseLostError."""
@@ -201,15 +192,11 @@ class Store:
         Raises LeaseLostError if the epoch isn't the lease's, RefusedError("run_unknown"), and
         RefusedError("run_ended") for a new state of a run that has ended.
         """
-        self._remembered.writing(run, changes)
-        try:
-            with self._database.writing() as connection:
-                writing = self._writing(connection, epoch, run, now)
-                for change in changes:
-                    writing.apply(change)
-                writing.record(events)
-        finally:
-            self._remembered.writing(run, changes)
+        with self._database.writing() as connection:
+            writing = self._writing(connection, epoch, run, now)
+            for change in changes:
+                writing.apply(change)
+            writing.record(events)
 
     def publish(self, epoch: int, run: RunId, data: dict[str, Any], now: float) -> None:
         """What the live page shows between events; overwrites what was there.
