@@ -33,6 +33,8 @@ RUN = RunId("01TORTURE")
 STRANGE = "warming"
 """A phase of a host that only a newer release knows."""
 MOST_TICKS = 20_000
+MOST_SPUN = 1_000
+"""How many ticks may follow each other at once, deaths among them; more is going in circles."""
 MOST_HELD = 12
 """How often an operator has to help at most; more is going in circles."""
 PATIENCE_SECONDS = 3_600.0
@@ -99,6 +101,24 @@ class _SetClock:
 
     def sleep(self, seconds: float) -> None:
         self._inner.sleep(seconds)
+
+
+class _Stamped:
+    """Host work and examiner whose answers bear the time of a controller's own clock, as real ones do."""
+
+    def __init__(self, inner: Any, clock: _SetClock) -> None:
+        self._inner, self._clock = inner, clock
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def scan(self, *args: Any, **named: Any) -> Any:
+        answer = self._inner.scan(*args, **named)
+        return replace(answer, taken_at=answer.taken_at + self._clock.off_by)
+
+    def examine(self, *args: Any) -> Any:
+        answers = self._inner.examine(*args)
+        return tuple(replace(each, taken_at=each.taken_at + self._clock.off_by) for each in answers)
 
 
 class _Remembered:
@@ -194,6 +214,7 @@ class Trial:
             return
         self.store.create_run(RUN, plan, digest(plan), "torture", self.world.clock.now())
         self._keep_copy()
+        spun = 0
         for _ in range(MOST_TICKS):
             self._fate()
             if self._absent:
@@ -211,8 +232,12 @@ class Trial:
                 break
             if run.state is RunState.PAUSED and not self._words and self._settled():
                 self._say(Verb.RESUME)
-            if not self._tick():
+            spun = spun + 1 if self._tick() else 0
+            if not spun:
                 self.world.clock.sleep(self.scenario.policy.tick_seconds)
+            if spun > MOST_SPUN:
+                self._note("something changes at every tick, and nothing comes of it")
+                break
             if self.world.clock.now() - self._changed_at > PATIENCE_SECONDS:
                 break
         self.verdict.ended = "stuck"
@@ -250,7 +275,8 @@ class Trial:
             silencers=tuple(_Mortal(one, "silencer", self._hook) for one in inner.silencers),
             platform=_Mortal(inner.platform, "platform", self._hook),
             fence=_Mortal(inner.fence, "fence", self._hook),
-            work=_Mortal(inner.work, "work", self._hook),
+            work=_Mortal(_Stamped(inner.work, self._clock), "work", self._hook),
+            examiner=_Stamped(inner.examiner, self._clock),
         )
         store: Any = _Mortal(self.store, "store", self._hook, frozenset({"write", "publish"}))
         return RunLoop(store, RUN, outside, self._rules, lambda: lease)
