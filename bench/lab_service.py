@@ -1,4 +1,4 @@
-"""The unit of packaging/ under a real systemd, on one host of a lab, patching the other two.
+"""The unit of packaging/ under a real systemd, on one host of a lab, patching another.
 
 The program is installed as docs/how-to/service.md says (an environment in /opt/standfast, a user of its own,
 the key as a credential), with this machine's Python beside it, which the lab's hosts lack. Systemd itself
@@ -20,7 +20,7 @@ from bench import _labrun as labrun
 from bench.claim import Claim, Settings, Skipped
 from standfast.lab.cluster import Lab
 
-NAME, HOME = "service", "kvm1"
+NAME, HOME, OTHER = "service", "kvm1", "kvm3"
 LIMIT_SECONDS = 600.0
 EXPOSURE_MAX, STOP_SECONDS, WATCHDOG_SECONDS = 2.5, 10.0, 30
 PYTHON = f"python{sys.version_info[0]}.{sys.version_info[1]}"
@@ -88,6 +88,7 @@ def _environment(where: Path) -> None:
         raise Skipped("needs uv, which ./dev fetches")
     environ = os.environ | {"UV_PROJECT_ENVIRONMENT": str(where)}
     words = "sync -q --frozen --no-dev --no-editable --extra libvirt --link-mode copy"
+    words += " --reinstall-package standfast --refresh-package standfast"  # not one that was built before
     subprocess.run([uv, *words.split()], cwd=ROOT, env=environ, check=True)
     script = where / "bin/standfast"
     _, _, rest = script.read_text(encoding="utf-8").partition("\n")
@@ -134,7 +135,7 @@ def one_run(lab: Lab) -> dict[str, Any]:
     for _ in range(labrun.PLANS):
         plan = lab.ssh(
             HOME,
-            f"cd /tmp && {AS_USER} {PROGRAM} plan --exclude {HOME} --out /var/lib/standfast/plan.json",
+            f"cd /tmp && {AS_USER} {PROGRAM} plan --exclude {HOME} --exclude {OTHER} --out /var/lib/standfast/plan.json",
             check=False,
             timeout_seconds=300,
         )
@@ -174,7 +175,7 @@ def one_run(lab: Lab) -> dict[str, Any]:
     )
     environment = on(f"tr '\\0' ' ' </proc/{shows('MainPID')}/environ")
     seen = labrun.seen(lab.observer.stop())
-    left = labrun.left_on_hosts(lab, before, leave_out=(HOME,))
+    left = labrun.left_on_hosts(lab, before, leave_out=(HOME, OTHER))
     figure = next((float(word) for word in exposure.split() if word.replace(".", "", 1).isdigit()), 10.0)
     return {
         "exposure": exposure,
