@@ -135,7 +135,8 @@ def one_run(lab: Lab) -> dict[str, Any]:
     for _ in range(labrun.PLANS):
         plan = lab.ssh(
             HOME,
-            f"cd /tmp && {AS_USER} {PROGRAM} plan --exclude {HOME} --exclude {OTHER} --out /var/lib/standfast/plan.json",
+            f"cd /tmp && {AS_USER} {PROGRAM} plan --exclude {HOME} --exclude {OTHER} "
+            "--out /var/lib/standfast/plan.json",
             check=False,
             timeout_seconds=300,
         )
