@@ -15,6 +15,7 @@ from standfast.model.policy import Policy
 from standfast.model.reasons import Code, Reason
 from standfast.model.run import EventRow, HostRow, JournalRow, MoveRow, MoveState, Phase, Run, RunState
 from standfast.report.facts import report_dict
+from standfast.report.html import tiles
 from standfast.report.plain import cell, visible
 from standfast.report.words import report_text
 
@@ -276,3 +277,15 @@ def test_a_name_cant_break_the_screen() -> None:
     strange = (move(1, MoveState.DONE, ended_at=111.0),)
     text = report_text(run(moves=strange, hosts=(DONE,)), EVENTS)
     assert "\x1b" not in text
+
+
+def test_a_run_that_only_evens_hosts_out_counts_its_moves_and_no_hosts() -> None:
+    report = {
+        "kind": "balance",
+        "hosts": [],
+        "planned_moves": 3,
+        "ended_at": 10.0,
+        "moves": [{"state": "done"}, {"state": "done"}, {"state": "failed"}],
+    }
+    tile = tiles._hosts(report)
+    assert (tile.value, tile.what, tile.mood) == ("2 of 3", "planned moves made", "bad")

@@ -13,7 +13,7 @@ from standfast.model.cluster import Snapshot, VmState
 from standfast.model.ids import HostId, VmId
 from standfast.model.plan import HostStep, Plan, PlannedMove
 from standfast.model.units import count, size, span
-from standfast.report.html.scale import TICKS, Bar, LengthScale, Tick, fits, short, tick
+from standfast.report.html.scale import STEPS, TICKS, Bar, LengthScale, Tick, fits, short, tick
 
 VERY_FEW, FEW = 12, 40
 """Up to so many lanes have a memory curve of their own, or at least names; more are a narrow stripe each."""
@@ -25,7 +25,6 @@ COLUMNS = 240
 PEAK = 110
 CLEAR_PERCENT, GAP_PERCENT, LEAST_PERCENT = 1.2, 0.5, 0.3
 """Moves at least so wide are drawn one by one; others with a gap up to this are one, and never narrower."""
-STEPS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
 PHASES = ("draining", "receiving", "patching", "rebooting", "verifying")
 
 

@@ -9,7 +9,8 @@ from datetime import datetime
 
 TICKS = 6
 """How many ticks an axis has at most."""
-_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
+STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
+"""Seconds between two ticks of an axis of time, the shortest first."""
 _DAY = 86_400.0
 _EDGE_PERCENT = 6.0
 """Nearer to an edge than this, a label stands beside its tick instead of under it."""
@@ -54,7 +55,7 @@ class TimeScale:
     def ticks(self) -> list[Tick]:
         """At round times of the reader's clock."""
         seconds = max(self.until - self.began_at, 1.0)
-        step = next((step for step in _STEPS if seconds / step <= TICKS), 0.0)
+        step = next((step for step in STEPS if seconds / step <= TICKS), 0.0)
         step = step or math.ceil(seconds / TICKS / _DAY) * _DAY
         return [tick(self.x(at), _clock(at, step, seconds)) for at in self._round_times(step)]
 

@@ -26,10 +26,20 @@ def tiles(report: dict[str, Any]) -> list[Tile]:
 
 def _hosts(report: dict[str, Any]) -> Tile:
     hosts = report["hosts"]
+    if report["kind"] == "balance":
+        return _planned_moves(report)
     done = sum(host["phase"] == "done" for host in hosts)
     rebooted = sum(host["rebooted"] for host in hosts)
     mood = "good" if done == len(hosts) else "bad" if report["ended_at"] is not None else ""
     return Tile(f"{done} of {len(hosts)}", "hosts done", f"{rebooted} rebooted", mood)
+
+
+def _planned_moves(report: dict[str, Any]) -> Tile:
+    """Of a run that only evens hosts out: none of them is worked on."""
+    made = sum(move["state"] == "done" for move in report["moves"])
+    planned = report["planned_moves"]
+    mood = "good" if made == planned else "bad" if report["ended_at"] is not None else ""
+    return Tile(f"{made} of {planned}", "planned moves made", "no host is worked on", mood)
 
 
 def _dark(report: dict[str, Any]) -> Tile:
