@@ -100,10 +100,10 @@ MUTANTS = (
     Mutant(
         "a call is made before its rows are written",
         "run/loop.py",
-        "                if action.changes or action.events:\n",
-        "                if action.call is not None:\n"
-        "                    self._caller.make(action.call)\n"
-        "                if action.changes or action.events:\n",
+        "            actions = decide(run, seen, now)\n",
+        "            actions = decide(run, seen, now)\n"
+        "            for call in (action.call for action in actions if action.call is not None):\n"
+        "                self._caller.make(call)\n",
         ("tests/unit/run/test_leave_to_act.py",),
     ),
     Mutant(
@@ -174,7 +174,7 @@ MUTANTS = (
     Mutant(
         "members of a group may fly together",
         "run/draining.py",
-        "        and not any(other.id in grouped for other in flying)\n",
+        "        and not any(mate in board.flights for mate in mates)\n",
         "",
         (DECIDE, "tests/unit/run/test_leave_to_act.py"),
     ),
