@@ -135,7 +135,7 @@ def one_run(lab: Lab) -> dict[str, Any]:
     for _ in range(labrun.PLANS):
         plan = lab.ssh(
             HOME,
-            f"cd /tmp && {AS_USER} {PROGRAM} plan --exclude {HOME} --exclude {OTHER} "
+            f"cd /tmp && {AS_USER} {PROGRAM} plan --exclude {HOME},{OTHER} "
             "--out /var/lib/standfast/plan.json",
             check=False,
             timeout_seconds=300,
