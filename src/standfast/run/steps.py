@@ -79,10 +79,10 @@ def failed_calls(view: View, row: HostRow) -> tuple[Action, ...]:
         return ()
     last = failures[-1]
     count = row.call_failures + 1
-    if count >= view.policy.call_attempts:
+    if count >= view.policy.call_attempts and row.phase != Phase.HELD:  # where it was held must not be lost
         words = f"{row.name}: {last.key[0]} failed {count} times, the last time: {last.text}"
         return hold(view, row, Code.ACTION_FAILED, words)
-    wait = view.policy.call_backoff_seconds * count
+    wait = view.policy.call_backoff_seconds * min(count, view.policy.call_attempts)
     text = f"{last.key[0]} failed ({count} of {view.policy.call_attempts}): {last.text}"
     return (note(row, "call_failed", text, call_failures=count, next_call_at=view.now + wait),)
 

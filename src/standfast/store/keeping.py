@@ -68,11 +68,19 @@ def restore(copy: Path, path: Path) -> Path | None:
     fresh = path.with_name(f"{path.name}.restored")
     fresh.unlink(missing_ok=True)
     _copied(copy, fresh)
+    _raise_epoch(fresh)
     for suffix in ("-wal", "-shm"):
         Path(f"{path}{suffix}").unlink(missing_ok=True)
     fresh.replace(path)
     sqlite.sync_directory(path.parent)
     return kept
+
+
+def _raise_epoch(path: Path) -> None:
+    """Hosts remember the highest epoch that they have seen, and those after the copy was made were higher: the
+    next one taken is above the present Unix time, which no count of restarts overtakes."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE lease SET epoch = MAX(epoch, CAST(strftime('%s', 'now') AS INTEGER))")
 
 
 def look(path: Path) -> Whole:

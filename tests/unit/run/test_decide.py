@@ -587,3 +587,11 @@ def test_a_move_that_the_platform_can_not_be_asked_about_is_not_judged_until_its
             if isinstance(change, PutMove) and change.row.id == the_run.moves[0].id
         ]
         assert late.state is (MoveState.DONE if place == "b" else MoveState.FAILED)
+
+
+def test_a_call_that_goes_on_failing_for_a_held_host_does_not_lose_where_it_was_held() -> None:
+    held = ready("a", Phase.HELD, held_phase=Phase.PATCHING, call_failures=9)
+    failure = Failure(Uncordon(held.host).key, held.host, "refused")
+    changed = only_row(decide(run(held), Seen(snapshot((host("a"),)), failures=(failure,)), NOW))
+    assert (changed.phase, changed.held_phase) == (Phase.HELD, Phase.PATCHING)
+    assert changed.next_call_at > NOW

@@ -181,3 +181,20 @@ def test_a_damaged_store_can_be_replaced(path: Path, store: Store, tmp_path: Pat
 def test_there_is_nothing_to_look_at_where_nothing_is(tmp_path: Path) -> None:
     with pytest.raises(OutsideError):
         keeping.look(tmp_path / "none.db")
+
+
+def test_the_first_epoch_after_a_copy_was_put_back_is_above_all_that_hosts_have_seen(tmp_path: Path) -> None:
+    path, copy = tmp_path / "state.db", tmp_path / "copy.db"
+    store = Store.open(path)
+    store.take_lease("one", 0.0)
+    keeping.back_up(path, copy)
+    for number in range(5):
+        seen = store.take_lease("one", float(number))
+    store.close()
+    keeping.restore(copy, path)
+    store = Store.open(path)
+    taken = store.take_lease("one", 100.0)
+    store.close()
+    assert seen is not None
+    assert taken is not None
+    assert taken.epoch > seen.epoch
