@@ -79,7 +79,8 @@ def failed_calls(view: View, row: HostRow) -> tuple[Action, ...]:
         return ()
     last = failures[-1]
     count = row.call_failures + 1
-    if count >= view.policy.call_attempts and row.phase != Phase.HELD:  # where it was held must not be lost
+    # Held anew, a host that is held already would lose the phase to go on from.
+    if count >= view.policy.call_attempts and row.phase != Phase.HELD:
         words = f"{row.name}: {last.key[0]} failed {count} times, the last time: {last.text}"
         return hold(view, row, Code.ACTION_FAILED, words)
     wait = view.policy.call_backoff_seconds * min(count, view.policy.call_attempts)
