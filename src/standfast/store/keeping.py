@@ -77,8 +77,10 @@ def restore(copy: Path, path: Path) -> Path | None:
 
 
 def _raise_epoch(path: Path) -> None:
-    """Hosts remember the highest epoch that they have seen, and those after the copy was made were higher: the
-    next one taken is above the present Unix time, which no count of restarts overtakes."""
+    """Hosts remember the highest epoch that they have seen, and those after the copy was made were higher.
+
+    The next one taken is above the present Unix time, which no count of restarts overtakes.
+    """
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE lease SET epoch = MAX(epoch, CAST(strftime('%s', 'now') AS INTEGER))")
 
