@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+from e2e_faults import FAULTS, Fault, plain
 from e2e_program import Program
-from lab_faults import FAULTS, Fault, plain
 
 from standfast.lab.cluster import Lab
 
