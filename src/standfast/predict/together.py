@@ -221,8 +221,14 @@ class _Air:
         touched = {index for port in changed for index in self.at[port]}
         if not touched:
             return {}
-        if self.alike and all(len(self.at[p]) <= 2 for index in touched for p in self.ports[index]):
-            return {index: self._split(index) for index in touched}  # then that is max-min
+        if self.alike:
+            busier = {
+                index: max(len(self.at[out]), len(self.at[into]))
+                for index in touched
+                for out, into in (self.ports[index],)
+            }
+            if max(busier.values()) <= 2:  # then equal parts are max-min
+                return {index: float(most) for index, most in busier.items()}
         together = self._together(touched)
         if len(together) > MOST_EXACT:
             return {index: self._split(index) for index in touched}
