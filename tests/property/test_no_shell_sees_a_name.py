@@ -66,8 +66,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def told(*argv: str, input: str | None = None) -> list[str]:
-    done = subprocess.run(argv, input=input, capture_output=True, text=True, check=True)
-    return done.stdout.split("\0")[:-1]
+    # As bytes: read as text, a carriage return would become a newline.
+    given = None if input is None else input.encode()
+    done = subprocess.run(argv, input=given, capture_output=True, check=True)
+    return done.stdout.decode().split("\0")[:-1]
 
 
 @given(NAMES)
