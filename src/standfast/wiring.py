@@ -13,9 +13,8 @@ from standfast.config.outward import HttpConfig, ReceiverConfig
 from standfast.config.types import CommandsConfig
 from standfast.model.cluster import MoveLimits, Snapshot
 from standfast.model.errors import UsageError
-from standfast.model.ids import HostId, VmId
-from standfast.model.moves import MoveOrder, MoveOutcome
-from standfast.model.reasons import Reason
+from standfast.model.ids import HostId
+from standfast.platforms.passing import Passing
 from standfast.ports import Outside, Platform, Silencer
 from standfast.run.clock import WallClock
 
@@ -124,41 +123,17 @@ def http_server(name: str, http: HttpConfig, timeout_seconds: float = 10.0) -> H
     )
 
 
-class _Named:
+class _Named(Passing):
     """A platform that tells a book of names which host is which, whenever it has looked."""
 
     def __init__(self, platform: Platform, names: dict[HostId, str]) -> None:
-        self._platform = platform
+        super().__init__(platform)
         self._names = names
 
     def observe(self) -> Snapshot:
         snapshot = self._platform.observe()
         self._names.update({host.id: host.name for host in snapshot.hosts})
         return snapshot
-
-    def check_move(self, vm: VmId, target: HostId) -> tuple[Reason, ...]:
-        return self._platform.check_move(vm, target)
-
-    def start_move(self, order: MoveOrder) -> None:
-        self._platform.start_move(order)
-
-    def move_outcome(self, order: MoveOrder) -> MoveOutcome:
-        return self._platform.move_outcome(order)
-
-    def cancel_move(self, order: MoveOrder) -> None:
-        self._platform.cancel_move(order)
-
-    def allow_blackout(self, order: MoveOrder, seconds: float) -> None:
-        self._platform.allow_blackout(order, seconds)
-
-    def shutdown(self, vm: VmId, host: HostId, *, force: bool = False) -> None:
-        self._platform.shutdown(vm, host, force=force)
-
-    def start(self, vm: VmId, host: HostId) -> None:
-        self._platform.start(vm, host)
-
-    def close(self) -> None:
-        self._platform.close()
 
 
 def _libvirt(cluster: ClusterConfig, known_ids: Mapping[str, HostId], clock: WallClock) -> Outside:

@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from standfast.model.cluster import Snapshot
-from standfast.model.ids import HostId, MoveId, VmId
+from standfast.model.ids import MoveId, VmId
 from standfast.model.moves import MoveOrder, MoveOutcome, OutcomeKind
 from standfast.model.probes import VmProbe
-from standfast.model.reasons import Reason
+from standfast.platforms.passing import Passing
 from standfast.ports import Platform
 from standfast.transports.asking import answers
 
@@ -74,11 +74,12 @@ class Watch:
             self._gone.set()
 
 
-class Probing:
+class Probing(Passing):
     """A platform whose moves are also seen from outside. `probes` by the VM's name."""
 
     def __init__(self, platform: Platform, probes: Mapping[str, VmProbe], ask: Ask = ask) -> None:
-        self._platform, self._probes, self._ask = platform, probes, ask
+        super().__init__(platform)
+        self._probes, self._ask = probes, ask
         self._names: dict[VmId, str] = {}
         self._watches: dict[MoveId, Watch] = {}
         self._seen: dict[MoveId, float | None] = {}
@@ -109,21 +110,3 @@ class Probing:
         if seen is None or outcome.record is None:
             return outcome
         return replace(outcome, record=replace(outcome.record, seen_seconds=seen))
-
-    def check_move(self, vm: VmId, target: HostId) -> tuple[Reason, ...]:
-        return self._platform.check_move(vm, target)
-
-    def cancel_move(self, order: MoveOrder) -> None:
-        self._platform.cancel_move(order)
-
-    def allow_blackout(self, order: MoveOrder, seconds: float) -> None:
-        self._platform.allow_blackout(order, seconds)
-
-    def shutdown(self, vm: VmId, host: HostId, *, force: bool = False) -> None:
-        self._platform.shutdown(vm, host, force=force)
-
-    def start(self, vm: VmId, host: HostId) -> None:
-        self._platform.start(vm, host)
-
-    def close(self) -> None:
-        self._platform.close()
