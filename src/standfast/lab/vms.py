@@ -120,7 +120,7 @@ def serial_log(paths: LabPaths, vm: str) -> Path:
 
 
 def wait_for_beats(
-    paths: LabPaths, vms: Sequence[str], *, since: Mapping[str, int], seconds: float = 90.0
+    paths: LabPaths, vms: Sequence[str], *, since: Mapping[str, int], seconds: float = 240.0
 ) -> None:
     """Wait until every VM has said a beat after the given size of its log; LabError names those that did
     not."""
