@@ -50,7 +50,7 @@ WELL: dict[str, Callable[[Lab], bool]] = {
     "disk": says(f"head -c 9999 /dev/zero >{ARCHIVES}/probe && rm {ARCHIVES}/probe"),
     "slow-management": fast(Net.MANAGEMENT),
     "slow-migration": fast(Net.MIGRATION),
-    "storage": says("test -s /srv/vm/boot/vmlinuz"),
+    "storage": says("test -s /srv/vm/boot/kernel"),
     "package": says("apt-get -qq update && ! apt-cache policy standfast-lab-broken | grep -q 1.1"),
 }
 """What is so on a host that isn't broken so: the faults that touch no VM."""

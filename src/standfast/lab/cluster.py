@@ -244,7 +244,7 @@ class Lab:
         aptrepo.build_packages(paths.repository / "pool", aptrepo.NEW)
         self.publish(broken=spec.broken)
         (paths.shared / "boot").mkdir(parents=True)
-        shutil.copy(image.kernel, paths.shared / "boot/vmlinuz")
+        shutil.copy(image.kernel, paths.shared / "boot/kernel")
         shutil.copy(image.initrd, paths.shared / "boot/initrd")
         network.make_bridges(Names(self.name), addresses)
 

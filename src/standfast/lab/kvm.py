@@ -39,7 +39,7 @@ def beats_under(host: Host, accel: str) -> bool:
     qemu = (
         f"timeout -k 1 {PROBE_SECONDS} qemu-system-x86_64 -accel {accel} -machine q35 "
         f"-cpu {CPU_MODEL},+rdrand -m 160 -nodefaults -display none -no-reboot -serial stdio "
-        "-kernel /srv/vm/boot/vmlinuz -initrd /srv/vm/boot/initrd "
+        "-kernel /srv/vm/boot/kernel -initrd /srv/vm/boot/initrd "
         "-append 'console=ttyS0 quiet panic=1 sf.name=probe sf.ws_mib=1'"
     )
     # grep ends at the first beat, or when QEMU does; then QEMU is ended, or it would run until its limit.

@@ -20,6 +20,7 @@ NEEDED = {
     "ip": "iproute2",
     "tc": "iproute2",
     "cpio": "cpio",
+    "zstd": "zstd",
     "gcc": "gcc",
     "busybox": "busybox-static",
     "ssh": "openssh-client",
