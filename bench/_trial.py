@@ -47,7 +47,7 @@ class Died(BaseException):
 
 @dataclass
 class Verdict:
-    """What became of one seed. `ended` is the run's last state, `refused` (no plan), `stuck` or `crashed`."""
+    """What became of one seed. `ended`: the last state, `refused` (no plan), `stuck`, `crashed`, `hung`."""
 
     seed: int
     ended: str
@@ -59,7 +59,9 @@ class Verdict:
 
     @property
     def stuck(self) -> bool:
-        return self.ended in ("stuck", "crashed") or (self.must_complete and self.ended != RunState.COMPLETED)
+        return self.ended in ("stuck", "crashed", "hung") or (
+            self.must_complete and self.ended != RunState.COMPLETED
+        )
 
 
 Hook = Callable[[str], None]
@@ -204,6 +206,14 @@ class Trial:
             self._note("".join(traceback.format_exception(error)))
         self._tell()
         self.store.close()
+        return self.verdict
+
+    def hung(self, seconds: float, where: BaseException) -> Verdict:
+        """It was ended from outside, after so many seconds of real time."""
+        self.verdict.ended = "hung"
+        self._note(
+            f"no end after {seconds:.0f} s of real time:\n{''.join(traceback.format_exception(where))}"
+        )
         return self.verdict
 
     def _play(self) -> None:

@@ -6,16 +6,19 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import functools
 import gc
 import json
 import logging
 import os
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +32,8 @@ from standfast.plan import search
 from standfast.store import Store
 
 SHORT = 300
+LIMIT_SECONDS = 300.0
+"""Real time for one run, which takes about a second of a processor: one that hangs must not hang all."""
 PLAN_TRIES = 8
 """Drafts of each plan: how good plans are is tried elsewhere, and searching takes a fifth of the time."""
 
@@ -45,7 +50,29 @@ class Outcome:
     violations: tuple[str, ...]
 
 
-def play(seed: int) -> Verdict:
+class TooLong(BaseException):
+    """A run takes more real time than any good one. No handler of the product catches it."""
+
+
+@contextmanager
+def limited(seconds: float) -> Iterator[None]:
+    """Raises TooLong wherever it is by then. Where not even that helps, the process ends, and says so."""
+
+    def over(_number: int, _frame: object) -> None:
+        raise TooLong
+
+    before = signal.signal(signal.SIGALRM, over)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    faulthandler.dump_traceback_later(2 * seconds, exit=True)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def play(seed: int, limit_seconds: float = LIMIT_SECONDS) -> Verdict:
     """One seed, in a store that is gone afterwards. What is lost with the machine's power is not tried here,
     so that memory will do for a disk."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
@@ -55,7 +82,12 @@ def play(seed: int) -> Verdict:
         store.write_bytes(_new_store())
         tries, search.MOST_TRIES = search.MOST_TRIES, PLAN_TRIES
         try:
-            return Trial(scenario(seed), store).run()
+            trial = Trial(scenario(seed), store)
+            try:
+                with limited(limit_seconds):
+                    return trial.run()
+            except TooLong as error:
+                return trial.hung(limit_seconds, error)
         finally:
             search.MOST_TRIES = tries
 
@@ -69,16 +101,20 @@ def _new_store() -> bytes:
         return path.read_bytes()
 
 
-def _outcome(seed: int) -> Outcome:
-    verdict = play(seed)
+def _outcome(seed: int, limit_seconds: float = LIMIT_SECONDS) -> Outcome:
+    verdict = play(seed, limit_seconds)
+    if verdict.ended == "hung":
+        print(f"seed {seed} took longer than {limit_seconds:.0f} s", file=sys.stderr, flush=True)
     gc.collect()  # in place of looking for cycles all the time
     return Outcome(seed, verdict.ended, verdict.kills, verdict.held, verdict.stuck, verdict.violations)
 
 
-def outcomes(seeds: Sequence[int], jobs: int | None = None) -> Iterator[Outcome]:
+def outcomes(
+    seeds: Sequence[int], jobs: int | None = None, limit_seconds: float = LIMIT_SECONDS
+) -> Iterator[Outcome]:
     """All of them, in so many processes; None: one per processor."""
     with ProcessPoolExecutor(jobs, initializer=gc.disable) as pool:
-        yield from pool.map(_outcome, seeds, chunksize=8)
+        yield from pool.map(functools.partial(_outcome, limit_seconds=limit_seconds), seeds, chunksize=8)
 
 
 def summary(found: Sequence[Outcome], seconds: float) -> dict[str, Any]:
@@ -125,17 +161,20 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--repeat", type=int, metavar="SEED", help="play this one and print all that happened"
     )
+    parser.add_argument(
+        "--limit", type=float, default=LIMIT_SECONDS, metavar="SECONDS", help="real time for each run"
+    )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     if options.repeat is not None:
-        verdict = play(options.repeat)
+        verdict = play(options.repeat, options.limit)
         print("\n".join(verdict.story))
         broken = "; ".join(verdict.violations) or "no promise broken"
         how = f"{verdict.ended}, {verdict.kills} deaths, held {verdict.held} times"
         print(f"seed {verdict.seed}: {how}; {broken}")
         return int(bool(verdict.violations) or verdict.stuck)
     began = time.monotonic()
-    found = list(outcomes(range(options.seed, options.seed + options.runs), options.jobs))
+    found = list(outcomes(range(options.seed, options.seed + options.runs), options.jobs, options.limit))
     told = summary(found, time.monotonic() - began)
     if options.json:
         print(json.dumps(told))

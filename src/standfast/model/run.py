@@ -149,6 +149,13 @@ class CommandRow:
     """The host that it is about, where the verb is about one."""
 
 
+TIMED = ("shutdown", "off")
+"""Kinds of journal entries that something is waited for from their beginning."""
+
+RESTORED = "restored"
+"""Kind of a journal entry: the store is older than what may have been done to that host since."""
+
+
 @dataclass(frozen=True, slots=True)
 class JournalRow:
     """Something borrowed: committed before the act, marked when given back."""
@@ -157,7 +164,7 @@ class JournalRow:
     run: RunId
     host: HostId
     kind: str
-    """`cordon`, `autostart`, `silence` …"""
+    """`cordon`, `autostart`, `silence`, `restored` …"""
     name: str
     before: dict[str, Any]
     taken_at: float
@@ -167,8 +174,18 @@ class JournalRow:
     def told(self) -> str:
         """What is changed, in a few words; the host is said besides."""
         name = self.before.get("vm", self.name)
-        known = {"shutdown": f"{name} asked to shut down", "off": f"{name} shut off, which ran before"}
-        return known.get(self.kind, f"{self.kind} {name}")
+        known = {
+            "shutdown": f"{name} asked to shut down",
+            "off": f"{name} shut off, which ran before",
+            RESTORED: f"perhaps more, unknown since the store was put back: {name}",
+        }
+        told = known.get(self.kind, f"{self.kind} {name}")
+        return f"perhaps {told}" if self.perhaps else told
+
+    @property
+    def perhaps(self) -> bool:
+        """Not known to be borrowed: the store was put back from a copy, and it may have been since then."""
+        return self.before.get("cause") == RESTORED
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +257,16 @@ class Run:
         for move in self.moves:
             found.setdefault(move.step, []).append(move)
         return {step: tuple(moves) for step, moves in found.items()}
+
+    @cached_property
+    def latest_at(self) -> float:
+        """The latest time on record of something that has begun and is waited for; no clock was before it."""
+        hosts = [
+            at for row in self.hosts for at in (row.since, row.healthy_since, row.unreachable_since) if at
+        ]
+        moves = [move.ended_at or move.started_at for move in self.moves if move.state is not MoveState.DONE]
+        timed = [entry.taken_at for kind in TIMED for entry in self.borrowed.get(kind, ())]
+        return max((*hosts, *moves, *timed), default=0.0)
 
     @cached_property
     def borrowed(self) -> dict[str, tuple[JournalRow, ...]]:

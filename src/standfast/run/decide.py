@@ -17,11 +17,13 @@ from standfast.model.units import count
 from standfast.run import (
     absent,
     balancing,
+    clockset,
     moving,
     operators,
     owed,
     phases,
     restart,
+    restored,
     returning,
     silencing,
     spreading,
@@ -48,11 +50,14 @@ def decide(run: Run, seen: Seen, now: float) -> tuple[Action, ...]:
 
 def _of_active(view: View) -> tuple[Action, ...]:
     return (
-        operators.take_up(view)
+        clockset.set_back(view)
+        or operators.take_up(view)
         or _unknown_phase(view)
+        or restored.claim(view)
         or moving.judge(view)
         or moving.settle(view)
         or owed.settle(view)
+        or restored.settle(view)
         or _hosts(view) + silencing.upkeep(view) + returning.give_back(view) + _run(view)
     )
 
@@ -116,7 +121,7 @@ def _run(view: View) -> tuple[Action, ...]:
         return balancing.carry_out(view) or (_end(view, run) if idle else ())
     if held or not idle:
         return ()
-    if silencing.owed(view):
+    if silencing.owed(view) or restored.owed(view):
         return ()
     if run.state is RunState.RUNNING:
         spreads = run.plan.kind is PlanKind.PATCH

@@ -57,6 +57,7 @@ class RunLoop:
         self._known: Known = {}
         self._following = Following()
         self._exams: dict[HostId, Exam] = {}
+        self._last_at = 0.0
         self._caller = Caller(outside, self._fencing, executor, wake)
         self._silences = SilenceBook(outside.silencers)
 
@@ -84,6 +85,10 @@ class RunLoop:
         self._exams |= answers.exams
         fencing = self._fencing()
         now = self._outside.clock.now()
+        if now < self._last_at:
+            self._silences.set_back(self._last_at - now)
+            self._exams.clear()
+        self._last_at = now
         changed = self._note_silences(answers, fencing, now)
         seen = Seen(
             snapshot,

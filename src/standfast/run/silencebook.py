@@ -46,12 +46,12 @@ class SilenceBook:
         for answered in answers:
             match answered.call, answered.answer:
                 case KeepSilence(host, name), Silence() as silence:
-                    events += self._kept(name, host, silence, answered.at)
+                    events += self._kept(name, host, silence, min(answered.at, now))
                 case LiftSilence(host, name), _:
                     note = self._note(name, host)
                     self._notes[name, host] = replace(note, id="", kept_at=None, lifted=True, trouble=None)
                 case AskAlerts(_, name), tuple(firing):
-                    self._asked(name, firing, answered.at)
+                    self._asked(name, firing, min(answered.at, now))
         for failure in failures:
             what, _, name = failure.key[0].partition(" ")
             if what == SILENCE:
@@ -59,6 +59,29 @@ class SilenceBook:
             elif what == ALERTS:
                 events += self._alerts_failed(name, failure, now)
         return tuple(events)
+
+    def set_back(self, seconds: float) -> None:
+        """Our clock was: what was said is not younger for it, and a silence is over no later."""
+        if self._told.began_at is not None:
+            self._told = replace(self._told, began_at=self._told.began_at - seconds)
+        self._notes = {
+            key: replace(
+                note,
+                ends_at=note.ends_at - seconds,
+                kept_at=None if note.kept_at is None else note.kept_at - seconds,
+                trouble=_earlier(note.trouble, seconds),
+            )
+            for key, note in self._notes.items()
+        }
+        self._alerts = {
+            name: replace(
+                known,
+                asked_at=None if known.asked_at is None else known.asked_at - seconds,
+                firing_since=None if known.firing_since is None else known.firing_since - seconds,
+                trouble=_earlier(known.trouble, seconds),
+            )
+            for name, known in self._alerts.items()
+        }
 
     def _note(self, name: str, host: HostId) -> Note:
         return self._told.note(name, host, self._told.leases.get(name, 0.0))
@@ -105,6 +128,12 @@ class SilenceBook:
             return []
         words = f"{name} can't be asked for alerts: {failure.text}"
         return [NewEvent("silence_failing", words, host=failure.host, data={"silencer": name})]
+
+
+def _earlier(trouble: Trouble | None, seconds: float) -> Trouble | None:
+    if trouble is None:
+        return None
+    return replace(trouble, since=trouble.since - seconds, last_at=trouble.last_at - seconds)
 
 
 def _more(trouble: Trouble | None, failure: Failure, now: float) -> Trouble:

@@ -8,6 +8,7 @@ from standfast.store.changes import (
     PutHost,
     PutMove,
     PutRun,
+    SetBack,
     TakeJournal,
 )
 from standfast.store.lease import Lease
@@ -24,6 +25,7 @@ __all__ = [
     "PutMove",
     "PutRun",
     "RunSummary",
+    "SetBack",
     "Store",
     "TakeJournal",
 ]

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Table, Update, and_, bindparam, insert, select, update
+from sqlalchemy import Connection, Table, Update, and_, bindparam, case, insert, or_, select, update
 
 from standfast.model.errors import RefusedError
 from standfast.model.ids import RunId
 from standfast.model.plan import Plan, PlanKind
-from standfast.model.run import ENDED_STATES, HostRow, Phase, RunState
+from standfast.model.run import ENDED_STATES, TIMED, HostRow, MoveState, Phase, RunState
 from standfast.model.units import count
 from standfast.model.unmovable import Handling
 from standfast.store import audit, rows, schema
@@ -26,6 +27,7 @@ from standfast.store.changes import (
     PutMove,
     PutPlan,
     PutRun,
+    SetBack,
     TakeJournal,
 )
 
@@ -63,6 +65,8 @@ class Writing:
                 self._give(change)
             case HandleCommand():
                 self._handle(change)
+            case SetBack(seconds):
+                self._set_back(seconds)
 
     def record(self, events: Sequence[NewEvent]) -> None:
         """Append the events, in order, as of now."""
@@ -152,6 +156,31 @@ class Writing:
         waiting = and_(table.c.id == change.id, table.c.run == self.run, table.c.handled_at.is_(None))
         statement = update(table).where(waiting)
         self.connection.execute(statement.values(handled_at=self.now, outcome=change.outcome))
+
+    def _set_back(self, seconds: float) -> None:
+        """All hosts' times, and those of moves that are under way or ended later than it is now. The journal
+        only grows: what is timed there is given back and taken anew, as of now."""
+        host, move, journal = schema.host, schema.move, schema.journal
+        times = (host.c.since, host.c.healthy_since, host.c.unreachable_since)
+        values: dict[Any, Any] = {column: column - seconds for column in times}
+        values[host.c.next_call_at] = case(
+            (host.c.next_call_at > seconds, host.c.next_call_at - seconds), else_=0.0
+        )
+        self.connection.execute(update(host).where(host.c.run == self.run).values(values))
+        columns = (move.c.started_at, move.c.deadline_at, move.c.ended_at)
+        late = or_(move.c.state == MoveState.STARTED.value, move.c.ended_at > self.now)
+        self.connection.execute(
+            update(move)
+            .where(move.c.run == self.run, late)
+            .values({column: column - seconds for column in columns})
+        )
+        late = and_(
+            journal.c.run == self.run, journal.c.given_back_at.is_(None), journal.c.taken_at > self.now
+        )
+        for row in self.connection.execute(select(journal).where(late, journal.c.kind.in_(TIMED))).all():
+            before = json.loads(row.before)
+            self._give(GiveJournal(row.host, row.kind, row.name))
+            self._take(TakeJournal(row.host, row.kind, row.name, before))
 
 
 def create_run(

@@ -76,7 +76,14 @@ class HandleCommand:
     outcome: str
 
 
-Change = PutHost | PutMove | PutRun | PutPlan | TakeJournal | GiveJournal | HandleCommand
+@dataclass(frozen=True, slots=True)
+class SetBack:
+    """The clock was set back by so many seconds: by its new time, all that is waited for began earlier."""
+
+    seconds: float
+
+
+Change = PutHost | PutMove | PutRun | PutPlan | TakeJournal | GiveJournal | HandleCommand | SetBack
 
 
 @dataclass(frozen=True, slots=True)

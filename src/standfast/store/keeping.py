@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from standfast.model.errors import FileFormatError, OutsideError, RefusedError
+from standfast.model.run import RESTORED
 from standfast.store import sqlite
 from standfast.store.audit import Chain
 from standfast.store.repository import Store
@@ -68,7 +69,7 @@ def restore(copy: Path, path: Path) -> Path | None:
     fresh = path.with_name(f"{path.name}.restored")
     fresh.unlink(missing_ok=True)
     _copied(copy, fresh)
-    _raise_epoch(fresh)
+    _told_restored(fresh)
     for suffix in ("-wal", "-shm"):
         Path(f"{path}{suffix}").unlink(missing_ok=True)
     fresh.replace(path)
@@ -76,13 +77,26 @@ def restore(copy: Path, path: Path) -> Path | None:
     return kept
 
 
-def _raise_epoch(path: Path) -> None:
-    """Hosts remember the highest epoch that they have seen, and those after the copy was made were higher.
+def _told_restored(path: Path) -> None:
+    """What happened after the copy was made is not in it: hosts may know more than the store.
 
-    The next one taken is above the present Unix time, which no count of restarts overtakes.
+    They remember the highest epoch that they have seen: the next one taken is above the present Unix time,
+    which no count of restarts overtakes; a copy made before any was taken has no row to raise. And each host
+    of a run that goes on is marked: what it still has of the run has to be looked for.
     """
+    now = "CAST(strftime('%s', 'now') AS INTEGER)"
+    first = "INSERT OR IGNORE INTO lease (id, holder, epoch, expires_at, ttl_seconds) VALUES (1, '', 0, 0, 0)"
+    mark = (
+        "INSERT INTO journal (run, cluster, host, kind, name, before, taken_at) "
+        f"SELECT host.run, host.cluster, host.host, '{RESTORED}', host.name, '{{}}', {now} "
+        "FROM host JOIN run ON run.id = host.run WHERE run.ended_at IS NULL AND NOT EXISTS ("
+        "SELECT 1 FROM journal AS known WHERE known.run = host.run AND known.host = host.host "
+        f"AND known.kind = '{RESTORED}' AND known.given_back_at IS NULL)"
+    )
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE lease SET epoch = MAX(epoch, CAST(strftime('%s', 'now') AS INTEGER))")
+        connection.execute(first)
+        connection.execute(f"UPDATE lease SET epoch = MAX(epoch, {now})")
+        connection.execute(mark)
 
 
 def look(path: Path) -> Whole:

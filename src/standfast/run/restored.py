@@ -1,0 +1,83 @@
+"""A store put back from an older copy: what was borrowed since then is on no record, so it is claimed.
+
+`state restore` marks each host of a run that goes on. Its cordon and its silences are then taken for ours, as
+they are where a controller died between the word in the journal and the act; whatever takes down, lifts or
+looks goes on from there. On a host that stands still, a claimed cordon is settled as soon as it answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from standfast.model.hostwork import WorkPhase
+from standfast.model.run import RESTORED, HostRow, JournalRow, Phase
+from standfast.run import cordons, silencing
+from standfast.run.actions import Action, Uncordon
+from standfast.run.seen import View
+from standfast.run.steps import note
+from standfast.store.changes import Change, GiveJournal, NewEvent, PutHost, TakeJournal
+
+STANDS_STILL = frozenset({Phase.PLANNED, Phase.SKIPPED, Phase.ROLLED_BACK})
+"""Nothing of the run is on such a host. Of those that are done, all is back, or stays on purpose."""
+
+
+def claim(view: View) -> tuple[Action, ...]:
+    """What each marked host may have of this run, put on record as borrowed, and the mark taken off."""
+    marks = view.run.borrowed.get(RESTORED, ())
+    return tuple(_claim(view, entry) for entry in marks)
+
+
+def _claim(view: View, entry: JournalRow) -> Action:
+    gone = GiveJournal(entry.host, RESTORED, entry.name)
+    row = view.run.row_of.get(entry.host)
+    if row is None:
+        return Action((gone,))
+    before = {"cause": RESTORED}
+    changes: list[Change] = [gone]
+    changes += [
+        TakeJournal(row.host, silencing.KIND, name, {**before, "silenced": False, "lease_seconds": lease})
+        for name, lease in view.seen.monitoring.leases.items()
+    ]
+    if not row.cordon_taken and row.phase != Phase.DONE:
+        changes.append(TakeJournal(row.host, "cordon", row.name, {**before, "cordoned": False}))
+        changes.append(PutHost(replace(row, cordon_taken=True)))
+    text = (
+        "the store was put back from a copy: what was done to this host since is not known, it is looked at"
+    )
+    return Action(tuple(changes), (NewEvent("restored", text, host=row.host),))
+
+
+def settle(view: View) -> tuple[Action, ...]:
+    """Claimed cordons of hosts that stand still: taken down, or seen not to be up and written off."""
+    found = [
+        action for row in _claimed(view) for action in _failed(view, row) or cordons.take_down(view, row)
+    ]
+    return tuple(action for action in found if action != Action())
+
+
+def owed(view: View) -> bool:
+    """Some host is still to be looked at, and answers."""
+    return bool(view.run.borrowed.get(RESTORED)) or any(True for _ in _claimed(view))
+
+
+def _claimed(view: View) -> Iterator[HostRow]:
+    """Those that answer and on which nothing of ours runs: a unit may have been begun after the copy."""
+    for entry in view.run.borrowed.get("cordon", ()):
+        row = view.run.row_of.get(entry.host)
+        facts = view.facts(row) if row is not None and entry.perhaps else None
+        if row is None or facts is None or row.phase not in STANDS_STILL or not row.cordon_taken:
+            continue
+        busy = any(work.phase is WorkPhase.RUNNING for work in facts.works)
+        if row.call_failures < view.policy.call_attempts and not busy:
+            yield row
+
+
+def _failed(view: View, row: HostRow) -> tuple[Action, ...]:
+    """A host that can't take it down, as on a disk that is read-only, is left after some attempts."""
+    failed = [failure for failure in view.seen.failures if failure.key == Uncordon(row.host).key]
+    if not failed:
+        return ()
+    wait = view.now + view.policy.call_backoff_seconds
+    count, text = row.call_failures + 1, f"its cordon could not be taken back: {failed[-1].text}"
+    return (note(row, "call_failed", text, call_failures=count, next_call_at=wait),)

@@ -1,0 +1,113 @@
+"""A store put back from an older copy: what the hosts still have of the run is found and given back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from run_build import RUN, host, ready, row, run, snapshot, unit
+from run_drive import Drive
+
+from standfast.model.hostwork import WorkPhase
+from standfast.model.run import RESTORED, JournalRow, Phase, Run, RunState, Verb
+from standfast.platforms.simulated import SimSpec, SimWorld
+from standfast.run.actions import Action, Uncordon
+from standfast.run.decide import decide
+from standfast.run.monitoring import Monitoring
+from standfast.run.seen import Failure, Seen
+from standfast.store import GiveJournal, PutHost, Store, TakeJournal, keeping
+
+NOW = 200.0
+
+
+def entry(name: str, kind: str, **before: Any) -> JournalRow:
+    return JournalRow(1, RUN, host(name).id, kind, name, before, 150.0)
+
+
+def claimed(*rows: Any, **more: Any) -> Run:
+    journal = tuple(entry(each.name, "cordon", cause=RESTORED) for each in rows if each.cordon_taken)
+    return run(*rows, journal=journal, **more)
+
+
+def calls(actions: tuple[Action, ...]) -> list[Any]:
+    return [action.call for action in actions if action.call is not None]
+
+
+def changes(actions: tuple[Action, ...]) -> list[Any]:
+    return [change for action in actions for change in action.changes]
+
+
+def test_a_marked_host_s_cordon_and_silences_are_taken_for_ours() -> None:
+    marked = run(row("a", Phase.PLANNED), journal=(entry("a", RESTORED),))
+    seen = Seen(snapshot((host("a"),)), monitoring=Monitoring({"alerts": 60.0}))
+    found = changes(decide(marked, seen, NOW))
+    assert GiveJournal(host("a").id, RESTORED, "a") in found
+    assert {change.kind for change in found if isinstance(change, TakeJournal)} == {"silence", "cordon"}
+    assert [change.row.cordon_taken for change in found if isinstance(change, PutHost)] == [True]
+
+
+def test_no_cordon_is_claimed_of_a_host_that_is_done() -> None:
+    marked = run(row("a", Phase.DONE), journal=(entry("a", RESTORED),))
+    found = changes(decide(marked, Seen(snapshot((host("a"),))), NOW))
+    assert found == [GiveJournal(host("a").id, RESTORED, "a")]
+
+
+@pytest.mark.parametrize("phase", [Phase.PLANNED, Phase.SKIPPED, Phase.ROLLED_BACK])
+def test_a_claimed_cordon_that_is_up_comes_down_where_the_host_stands_still(phase: Phase) -> None:
+    seen = Seen(snapshot((host("a", cordoned=True, cordoned_by=RUN),)))
+    assert calls(decide(claimed(ready("a", phase)), seen, NOW)) == [Uncordon(host("a").id)]
+
+
+def test_a_claimed_cordon_that_is_not_up_is_written_off() -> None:
+    found = changes(decide(claimed(ready("a", Phase.PLANNED)), Seen(snapshot((host("a"),))), NOW))
+    assert GiveJournal(host("a").id, "cordon", "a") in found
+
+
+def test_a_claimed_cordon_stays_while_a_unit_runs_behind_it() -> None:
+    busy = host("a", cordoned=True, cordoned_by=RUN, works=(unit("patch", WorkPhase.RUNNING),))
+    paused = claimed(ready("a", Phase.PLANNED), state=RunState.PAUSED)
+    assert calls(decide(paused, Seen(snapshot((busy,))), NOW)) == []
+
+
+def test_a_claimed_cordon_that_can_t_be_taken_down_keeps_no_run_from_its_end() -> None:
+    lost = ready("a", Phase.SKIPPED, call_failures=0)
+    seen = Seen(snapshot((host("a", cordoned=True, cordoned_by=RUN),)))
+    failing = replace(seen, failures=(Failure(Uncordon(lost.host).key, lost.host, "read-only"),))
+    (noted,) = changes(decide(claimed(lost), failing, NOW))
+    assert noted.row.call_failures == 1
+    left = claimed(replace(lost, call_failures=run().plan.policy.call_attempts))
+    (ended,) = decide(left, seen, NOW)
+    assert "Still changed: perhaps cordon a" in ended.events[0].text
+
+
+def test_what_a_host_got_after_the_copy_is_given_back_after_it_was_put_back(tmp_path: Path) -> None:
+    path, copy = tmp_path / "standfast.db", tmp_path / "copy.db"
+    drive = Drive(SimWorld(SimSpec(hosts=3, vms=4)), Store.open(path))
+    drive.begin()
+    keeping.back_up(path, copy)
+    drive.until(lambda now: any(each.phase == Phase.DRAINING for each in now.hosts))
+    assert len(drive.world.not_given_back) == 2, "a cordon and a silence"
+    drive.store.close()
+    keeping.restore(copy, path)
+    drive.store = Store.open(path)
+    try:
+        drive.start_controller()
+        drive.say(Verb.CANCEL)
+        assert drive.to_the_end().state is RunState.CANCELLED
+        drive.assert_kept()
+    finally:
+        drive.store.close()
+
+
+def test_a_copy_from_before_the_first_lease_lets_the_next_controller_act_all_the_same(tmp_path: Path) -> None:
+    path, copy = tmp_path / "standfast.db", tmp_path / "copy.db"
+    Store.open(path).close()
+    keeping.back_up(path, copy)
+    keeping.restore(copy, path)
+    store = Store.open(path)
+    taken = store.take_lease("one", 0.0)
+    store.close()
+    assert taken is not None
+    assert taken.epoch > 1_000_000_000
