@@ -71,7 +71,7 @@ def set_clock(drive: Drive) -> Settable:
         drive.world.outside,
         clock=clock,
         work=Stamped(drive.world.outside.work, clock),  # type: ignore[arg-type]
-        examiner=Stamped(drive.world.outside.examiner, clock),  # type: ignore[arg-type]
+        examiner=Stamped(drive.world.outside.examiner, clock),
     )
     return clock
 
