@@ -49,7 +49,7 @@ class Darkness:
         if target is None:
             return None
         budget = budget_seconds(vm, self._policy)
-        predicted = self._predicted(replace(vm, blackout_budget_seconds=budget), source, target)
+        predicted = self._predicted(vm, budget, source, target)
         least = least_blackout_seconds(predicted, self._board.learnt) + LEAST_LIMIT_SECONDS
         if budget < least - 1e-9:
             return _too_short(vm, budget, least)
@@ -63,14 +63,17 @@ class Darkness:
         mend = f"{larger} auto_converge, or plan when it is quieter."
         return Reason(Code.VM_BLACKOUT, words, mend, host=vm.host, vm=vm.id)
 
-    def _predicted(self, vm: Vm, source: Host, target: Host) -> Prediction:
+    def _predicted(self, vm: Vm, budget: float, source: Host, target: Host) -> Prediction:
         """Asked once for VMs that are alike and go the same way, where nothing was learnt of either."""
         if self._board.learnt is not None:
-            return predict_move(vm, source, target, learnt=self._board.learnt)
-        key = (kind_of(vm), source.migration_bits_per_second, target.migration_bits_per_second)
-        if key not in self._known:
-            self._known[key] = predict_move(vm, source, target)
-        return self._known[key]
+            asked = replace(vm, blackout_budget_seconds=budget)
+            return predict_move(asked, source, target, learnt=self._board.learnt)
+        key = (kind_of(vm), budget, source.migration_bits_per_second, target.migration_bits_per_second)
+        found = self._known.get(key)
+        if found is None:
+            found = predict_move(replace(vm, blackout_budget_seconds=budget), source, target)
+            self._known[key] = found
+        return found
 
     def warning(self, vm: Vm, predicted: Prediction) -> Reason | None:
         """What is to be said of a move that is planned: it may not keep to its budget, or slows the VM."""

@@ -73,7 +73,7 @@ def turns(board: Board, lengths: Lengths, hosts: Collection[HostId]) -> dict[Hos
     """Least times of each host to be done. All its VMs share its one port: what keeps it busy adds up."""
     at_once = max(1, lengths.policy.moves_at_once)
     found = {}
-    for host in hosts:
+    for host in sorted(hosts):  # sums over them are the same each time, to the last bit
         vms = board.leaving(host)
         moves = [lengths.shortest(vm.id, host) for vm in vms]
         busy = sum(lengths.shortest_on_link(vm.id, host) for vm in vms)

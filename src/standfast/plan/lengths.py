@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 
 from standfast.model.cluster import Host, Vm
@@ -37,8 +37,37 @@ def on_link_seconds(predicted: Prediction, learnt: Learnt | None) -> float:
     return predicted.brownout_seconds * (1 - fixed) + predicted.switch_seconds
 
 
+class Way:
+    """One VM's move between two hosts, and those of all VMs like it between links like theirs: asked once for
+    each share of the link."""
+
+    __slots__ = ("_ask", "_seconds", "_told")
+
+    def __init__(self, ask: Callable[[float], Prediction]) -> None:
+        self._ask = ask
+        self._told: dict[float, Prediction] = {}
+        self._seconds: dict[float, float] = {}
+
+    def at(self, share: float = 1.0) -> Prediction:
+        """What the move costs with its link divided by `share`."""
+        found = self._told.get(share)
+        if found is None:
+            found = self._told[share] = self._ask(share)
+        return found
+
+    def seconds(self, share: float = 1.0) -> float:
+        """How long it then holds its links, p50."""
+        found = self._seconds.get(share)
+        if found is None:
+            found = self._seconds[share] = move_seconds(self.at(share))
+        return found
+
+
 class Lengths:
-    """Predictions for one cluster under one policy. Hosts with equal links share a prediction of a VM."""
+    """Predictions for one cluster under one policy. Hosts with equal links share a prediction of a VM.
+
+    The board's VMs and hosts are taken as they are when they are first asked for.
+    """
 
     def __init__(
         self,
@@ -53,49 +82,68 @@ class Lengths:
         """Hosts on which VMs are shut down and started again."""
         self.known = known
         """Turns as planned before, whose updates are not looked up again."""
-        self._moves: dict[tuple[object, object, object, float], Prediction] = {}
-        self._kinds: dict[VmId, object] = {}
+        self._ways: dict[tuple[object, object, object], Way] = {}
+        self._kind_numbers: dict[object, int] = {}
+        self._kinds: dict[VmId, int] = {}
         self._own: dict[HostId, tuple[float, float, float]] = {}
-        self._examples = tuple({_link(host): host.id for host in board.hosts.values()}.values())
+        self._links = {host.id: _link(host) for host in board.hosts.values()}
+        self._examples = tuple({link: host for host, link in self._links.items()}.values())
+        self._shortest: dict[object, tuple[float, float]] = {}
+
+    def way(self, vm: VmId, source: HostId, target: HostId) -> Way:
+        """The VM's move between the two. KeyError if the cluster has not all three."""
+        key: tuple[object, object, object]
+        if self.board.learnt is None:
+            key = (self._kind(vm), self._links[source], self._links[target])
+        else:  # each pair of hosts may have a story of its own
+            key = (vm, source, target)
+        found = self._ways.get(key)
+        if found is None:
+            found = self._ways[key] = Way(self._asking(vm, source, target))
+        return found
+
+    def _asking(self, vm: VmId, source: HostId, target: HostId) -> Callable[[float], Prediction]:
+        board, auto_converge = self.board, self.policy.auto_converge
+        about, one, other = board.vms[vm], board.hosts[source], board.hosts[target]
+
+        def ask(share: float) -> Prediction:
+            return predict_move(
+                about, one, other, share=share, auto_converge=auto_converge, learnt=board.learnt
+            )
+
+        return ask
 
     def move(self, vm: VmId, source: HostId, target: HostId, share: float = 1.0) -> Prediction:
         """What moving the VM between the two is expected to cost, its link divided by `share`."""
-        hosts = self.board.hosts
-        key: tuple[object, object, object, float] = (
-            self._kind(vm),
-            _link(hosts[source]),
-            _link(hosts[target]),
-            share,
-        )
-        if self.board.learnt is not None:  # then each pair of hosts may have a story of its own
-            key = (vm, source, target, share)
-        if key not in self._moves:
-            self._moves[key] = predict_move(
-                self.board.vms[vm],
-                hosts[source],
-                hosts[target],
-                share=share,
-                auto_converge=self.policy.auto_converge,
-                learnt=self.board.learnt,
-            )
-        return self._moves[key]
+        return self.way(vm, source, target).at(share)
 
-    def _kind(self, vm: VmId) -> object:
-        """What a prediction asks of a VM: those alike in it share one."""
-        if vm not in self._kinds:
-            about = self.board.vms[vm]
-            self._kinds[vm] = kind_of(about)
-        return self._kinds[vm]
+    def _kind(self, vm: VmId) -> int:
+        """The number of what a prediction asks of a VM: those alike in it share one."""
+        found = self._kinds.get(vm)
+        if found is None:
+            numbers = self._kind_numbers
+            found = self._kinds[vm] = numbers.setdefault(kind_of(self.board.vms[vm]), len(numbers))
+        return found
 
     def shortest(self, vm: VmId, source: HostId) -> float:
         """Seconds of the VM's move off that host, to whichever target is quickest."""
-        targets = self._examples if self.board.learnt is None else self.board.hosts
-        return min(move_seconds(self.move(vm, source, target)) for target in targets)
+        return self._least(vm, source)[0]
 
     def shortest_on_link(self, vm: VmId, source: HostId) -> float:
         """The same without what needs no link: other moves use it while this one is set up."""
-        targets = self._examples if self.board.learnt is None else self.board.hosts
-        return min(on_link_seconds(self.move(vm, source, target), self.board.learnt) for target in targets)
+        return self._least(vm, source)[1]
+
+    def _least(self, vm: VmId, source: HostId) -> tuple[float, float]:
+        """`shortest` and `shortest_on_link`."""
+        learnt = self.board.learnt
+        key: object = (self._kind(vm), self._links[source]) if learnt is None else (vm, source)
+        found = self._shortest.get(key)
+        if found is None:
+            targets = self._examples if learnt is None else self.board.hosts
+            ways = [self.way(vm, source, target) for target in targets]
+            found = min(way.seconds() for way in ways), min(on_link_seconds(way.at(), learnt) for way in ways)
+            self._shortest[key] = found
+        return found
 
     def own(self, host: HostId) -> tuple[float, float, float]:
         """Seconds of patching, rebooting and verifying."""

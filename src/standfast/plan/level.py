@@ -89,19 +89,21 @@ class Leveller:
     def _fill_empty(self) -> bool:
         """One VM for a host that has none, from the fullest host that keeps another, if that evens things
         out."""
-        grid = self.grid
-        for host in self.hosts.tolist():
-            if not grid.takes[host] or not self._idle(host):
-                continue
+        for host in self._idle():
             for near in (NEAR, len(self.hosts)):
                 for vm, target in self._ranked(near, 0.0, least=0.0, only=host):
-                    if self._staying(int(grid.at[vm])) > 1 and self._may(vm, target):
+                    if self._staying(int(self.grid.at[vm])) > 1 and self._may(vm, target):
                         return self._make(vm, target)
         return False
 
-    def _idle(self, host: int) -> bool:
-        """No VM is there to stay, and none is on its way there."""
-        return not self._staying(host) and host not in self.grid.bound_for.values()
+    def _idle(self) -> list[int]:
+        """Hosts that take VMs, have none that stays there, and none is on its way there."""
+        grid = self.grid
+        stay = np.bincount(grid.at, minlength=len(grid.host_ids))
+        for vm, target in grid.bound_for.items():
+            stay[grid.at[vm]] -= 1
+            stay[target] += 1
+        return [host for host in self.hosts.tolist() if not stay[host] and grid.takes[host]]
 
     def _staying(self, host: int) -> int:
         if not self.grid.bound_for:

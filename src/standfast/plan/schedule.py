@@ -112,23 +112,29 @@ class _Run:
 
     def start(self, ready: Iterable[int]) -> None:
         """Start of those that fit one after another, as long as each still fits."""
-        free, load, seconds = self.free, self.load, self.seconds
+        free, load, seconds, bias = self.free, self.load, self.seconds, self.bias
         ranked = []
         for job in ready:
-            uses = self.uses[job]
-            if all(free[use] > 0 for use in uses):
-                rank = max([load[use] for use in uses], default=0.0) + self.bias[job]
-                ranked.append((-round(rank, 6), -seconds[job], job))
+            most = 0.0
+            for use in self.uses[job]:
+                if free[use] <= 0:
+                    break
+                if load[use] > most:
+                    most = load[use]
+            else:
+                ranked.append((-round(most + bias[job], 6), -seconds[job], job))
         ranked.sort()
         for _, _, job in ranked:
             uses = self.uses[job]
-            if any(free[use] <= 0 for use in uses):
-                continue
             for use in uses:
-                free[use] -= 1
-                load[use] -= seconds[job] / self.streams[use]
-            self.begin[job], self.started[job] = self.now, True
-            heappush(self.running, (self.now + seconds[job], job))
+                if free[use] <= 0:
+                    break
+            else:
+                for use in uses:
+                    free[use] -= 1
+                    load[use] -= seconds[job] / self.streams[use]
+                self.begin[job], self.started[job] = self.now, True
+                heappush(self.running, (self.now + seconds[job], job))
 
     def advance(self) -> set[int]:
         """To the next end, and all that end with it; jobs that may fit from then on."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from standfast.model.moves import Prediction
 from standfast.plan.grid import Grid
-from standfast.plan.lengths import Lengths, move_seconds
+from standfast.plan.lengths import Lengths, Way, move_seconds
 from standfast.plan.pack import Hop
 from standfast.plan.schedule import Jobs, starts
 from standfast.predict.together import Flow, at_share, between
@@ -42,10 +42,7 @@ def timed(grid: Grid, lengths: Lengths, hops: Sequence[Hop], hosts: Sequence[int
 
     With `at_once` 1 they go one after another as they stand.
     """
-    seconds = [
-        move_seconds(lengths.move(grid.vm_ids[vm], grid.host_ids[source], grid.host_ids[target]))
-        for vm, source, target in hops
-    ]
+    seconds = [way.seconds() for way in _ways(grid, lengths, hops)]
     if at_once == 1:
         begins = np.cumsum([0.0, *seconds])[:-1]
     else:
@@ -72,22 +69,18 @@ def shared(
     receive, each with its share of the ports. No longer than one after another, and each VM's move is.
     """
     order = sorted(range(len(hops)), key=lambda index: (times.begins[index], index))
-    flows, ids = [], grid.host_ids
+    ids, ways = grid.host_ids, _ways(grid, lengths, hops)
+    flows = []
     for index in order:
         vm, source, target = hops[index]
-
-        def seconds(share: float, vm: int = vm, source: int = source, target: int = target) -> float:
-            return move_seconds(lengths.move(grid.vm_ids[vm], ids[source], ids[target], share))
-
-        flows.append(Flow(ids[source], ids[target], seconds, grid.groups_of[vm]))
+        flows.append(Flow(ids[source], ids[target], ways[index].seconds, grid.groups_of[vm]))
     flown = between(grid.board.hosts.values(), flows, at_once=at_once)
     begins, lasts = [0.0] * len(hops), [0.0] * len(hops)
     told: list[Prediction | None] = [None] * len(hops)
     drains = dict.fromkeys(hosts, 0.0)
     for index, each in zip(order, flown, strict=True):
-        vm, source, target = hops[index]
-        way = grid.vm_ids[vm], ids[source], ids[target]
-        cost = at_share(lengths.move(*way), lengths.move(*way, each.share), each)
+        source, way = hops[index][1], ways[index]
+        cost = at_share(way.at(), way.at(each.share), each)
         begins[index], lasts[index], told[index] = each.begin, move_seconds(cost), cost
         if source in drains:
             drains[source] = max(drains[source], each.begin + each.seconds)
@@ -102,14 +95,19 @@ def rough(grid: Grid, lengths: Lengths, hops: Sequence[Hop], hosts: Sequence[int
     sent: dict[int, float] = dict.fromkeys(hosts, 0.0)
     got: dict[int, float] = {}
     slow: dict[int, float] = {}
-    for vm, source, target in hops:
-        seconds = move_seconds(lengths.move(grid.vm_ids[vm], grid.host_ids[source], grid.host_ids[target]))
+    for (_, source, target), way in zip(hops, _ways(grid, lengths, hops), strict=True):
+        seconds = way.seconds()
         sent[source] = sent.get(source, 0.0) + seconds
         got[target] = got.get(target, 0.0) + seconds
         own = _own(grid, lengths, source) if hosts else 0.0
         slow[target] = min(slow.get(target, own), own)
     ends = [seconds + (_own(grid, lengths, host) if hosts else 0.0) for host, seconds in sent.items()]
     return max([*ends, *(seconds + slow[host] for host, seconds in got.items())], default=0.0)
+
+
+def _ways(grid: Grid, lengths: Lengths, hops: Sequence[Hop]) -> list[Way]:
+    vms, hosts = grid.vm_ids, grid.host_ids
+    return [lengths.way(vms[vm], hosts[source], hosts[target]) for vm, source, target in hops]
 
 
 def _own(grid: Grid, lengths: Lengths, host: int) -> float:

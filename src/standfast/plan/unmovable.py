@@ -41,19 +41,23 @@ class Unmovable:
     def skips(self, host: Host) -> Reason | None:
         """Why the host is left alone, where that was said beforehand."""
         for vm in self.board.on(host.id):
-            found, answer = self.against(vm), self.said.get(vm.id)
-            if found and answer is not None and answer.handling is Handling.SKIP:
+            answer = self.said.get(vm.id)
+            if answer is None or answer.handling is not Handling.SKIP:
+                continue
+            if found := self.against(vm):
                 words = f"{host.name} is skipped, as {answer.by} said ({answer.where}): {found[0].sentence}"
                 return replace(found[0], sentence=words)
         return None
 
     def stops(self, host: HostId) -> tuple[PlannedStop, ...]:
         """VMs that stay on the host: shut down around its reboot, or what the run holds for."""
-        found = ((vm, self.against(vm), self.said.get(vm.id)) for vm in self.board.on(host))
+        if not self.said:
+            return ()
+        answered = ((vm, self.said.get(vm.id)) for vm in self.board.on(host))
         return tuple(
             PlannedStop(vm.id, vm.name, reasons[0], answer)
-            for vm, reasons, answer in found
-            if reasons and answer is not None and answer.handling is not Handling.SKIP
+            for vm, answer in answered
+            if answer is not None and answer.handling is not Handling.SKIP and (reasons := self.against(vm))
         )
 
     def against(self, vm: Vm) -> tuple[Reason, ...]:

@@ -9,7 +9,7 @@ its set-up takes no longer at all.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from heapq import heappop, heappush
 
 from standfast.model.cluster import Host, MoveLimits
@@ -27,8 +27,6 @@ of the busier of its ends, which is the same where ports are alike, and never mo
 
 Seconds = Callable[[float], float]
 """How long the move takes with the link divided by so many (1 or more) all the while."""
-Port = tuple[int, HostId]
-"""(0, host): out; (1, host): in. Links are full duplex."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +87,23 @@ def at_share(alone: Prediction, shared: Prediction, flown: Flown) -> Prediction:
     if flown.share <= 1:
         return alone
     bright = max(alone.brownout_seconds, flown.seconds - shared.blackout_seconds)
-    wider = shared.brownout_p95_seconds / max(1e-9, shared.brownout_seconds)
-    return replace(
-        shared, brownout_seconds=bright, brownout_p95_seconds=bright * max(1.0, wider), share=flown.share
+    wider = max(1.0, shared.brownout_p95_seconds / max(1e-9, shared.brownout_seconds))
+    # Spelt out: `replace` takes four times as long, and a large plan has tens of thousands of these.
+    return Prediction(
+        brownout_seconds=bright,
+        brownout_p95_seconds=bright * wider,
+        blackout_seconds=shared.blackout_seconds,
+        blackout_p95_seconds=shared.blackout_p95_seconds,
+        wire_bytes=shared.wire_bytes,
+        converges=shared.converges,
+        sure=shared.sure,
+        slowed=shared.slowed,
+        basis=shared.basis,
+        once_seconds=shared.once_seconds,
+        again_seconds=shared.again_seconds,
+        switch_seconds=shared.switch_seconds,
+        buffered_seconds=shared.buffered_seconds,
+        share=flown.share,
     )
 
 
@@ -101,6 +113,8 @@ def told(share: float) -> float:
 
 
 class _Air:
+    """Hosts, ports and moves by numbers: host n sends through port n, and receives through port hosts + n."""
+
     def __init__(
         self,
         flows: Sequence[Flow],
@@ -109,23 +123,27 @@ class _Air:
         at_once: int,
     ) -> None:
         self.flows, self.at_once = flows, at_once
-        slowest = min(speeds.values(), default=1.0)
-        self.speeds = {
-            host: max(1e-9, speeds.get(host, slowest))
-            for flow in flows
-            for host in (flow.source, flow.target)
-        }
-        self.alike = len(set(self.speeds.values())) < 2
-        self.ports: list[tuple[Port, Port]] = [((0, flow.source), (1, flow.target)) for flow in flows]
-        self.at: dict[Port, dict[int, None]] = {port: {} for pair in self.ports for port in pair}
-        self.most = {port: _most(port, limits.get(port[1], MoveLimits())) for port in self.at}
-        self.full: set[Port] = set()
+        number: dict[HostId, int] = {}
+        for flow in flows:
+            number.setdefault(flow.source, len(number))
+            number.setdefault(flow.target, len(number))
+        slowest, hosts = min(speeds.values(), default=1.0), len(number)
+        self.speeds = 2 * [max(1e-9, speeds.get(host, slowest)) for host in number]
+        self.alike = len(set(self.speeds)) < 2
+        self.ports = [(number[flow.source], hosts + number[flow.target]) for flow in flows]
+        usual = MoveLimits()
+        self.most = [max(1, limits.get(host, usual).outbound) for host in number]
+        self.most += [max(1, limits.get(host, usual).inbound) for host in number]
+        self.at: list[dict[int, None]] = [{} for _ in self.most]
         self.held: set[Hashable] = set()
-        self.queues: dict[Hashable, dict[int, None]] = {}
-        self.waiting: dict[int, None] = {}
+        self.queues: list[dict[int, None]] = [{} for _ in self.most]
+        self.token_queues: dict[Hashable, dict[int, None]] = {}
+        self.ready: list[int] = []
+        """Waiting ones that something was freed for: all others wait for a port that is full or a token."""
+        count = len(flows)
+        self.is_ready = [False] * count
         self.flying: set[int] = set()
         self.now = 0.0
-        count = len(flows)
         self.begin, self.end, self.left = [0.0] * count, [0.0] * count, [1.0] * count
         self.share, self.weighed, self.since = [0.0] * count, [0.0] * count, [0.0] * count
         self.length = [0.0] * count
@@ -133,16 +151,20 @@ class _Air:
         self.due = [0.0] * count
 
     def all(self) -> list[Flown]:
+        waiting = []
         for index, flow in enumerate(self.flows):
             if flow.done is None:
-                self.waiting[index] = None
-                for key in (*self.ports[index], *flow.tokens):
-                    self.queues.setdefault(key, {})[index] = None
+                waiting.append(index)
+                for port in self.ports[index]:
+                    self.queues[port][index] = None
+                for token in flow.tokens:
+                    self.token_queues.setdefault(token, {})[index] = None
             else:
                 self.left[index] = max(0.0, 1.0 - flow.done)
                 self._lift(index)
-        self._settle(self.at)
-        self._start(self.waiting)
+        self._settle(range(len(self.at)))
+        self._free(waiting)
+        self._start()
         while self.flying:
             self._next()
         return [
@@ -152,7 +174,6 @@ class _Air:
 
     def _next(self) -> None:
         """To the next end, and whatever may start then."""
-        full = len(self.flying) >= self.at_once
         ended: list[int] = []
         while self.events and (not ended or self.events[0][0] <= self.now + 1e-9):
             at, index = heappop(self.events)
@@ -160,50 +181,64 @@ class _Air:
                 self.now = max(self.now, at)
                 self._land(index)
                 ended.append(index)
-        freed: dict[int, None] = {}
-        for index in ended:
-            for key in (*self.ports[index], *self.flows[index].tokens):
-                freed.update(self.queues.get(key, {}))
         self._settle({port for index in ended for port in self.ports[index]})
-        self._start(self.waiting if full else sorted(freed))
+        self._start()
 
-    def _start(self, candidates: Iterable[int]) -> None:
-        begun: list[int] = []
-        ports, full = self.ports, self.full
-        for index in list(candidates):
-            if len(self.flying) >= self.at_once:
-                break
-            out, into = ports[index]
-            if out in full or into in full or self.held.intersection(self.flows[index].tokens):
+    def _free(self, indices: Iterable[int], at_last: int | None = None) -> None:
+        """Something was freed for these; not for one that still waits for its other port, which frees it."""
+        at, most = self.at, self.most
+        for index in indices:
+            if self.is_ready[index]:
                 continue
+            out, into = self.ports[index]
+            other = into if out == at_last else out
+            if at_last is None or len(at[other]) < most[other]:
+                self.is_ready[index] = True
+                heappush(self.ready, index)
+
+    def _start(self) -> None:
+        """In the order given, of those that wait, all that fit."""
+        begun: list[int] = []
+        at, most = self.at, self.most
+        while self.ready and len(self.flying) < self.at_once:
+            index = heappop(self.ready)
+            self.is_ready[index] = False
+            out, into = self.ports[index]
+            if len(at[out]) >= most[out] or len(at[into]) >= most[into]:
+                continue
+            tokens = self.flows[index].tokens
+            if tokens and self.held.intersection(tokens):
+                continue
+            for port in (out, into):
+                del self.queues[port][index]
+            for token in tokens:
+                del self.token_queues[token][index]
             self._lift(index)
             begun.append(index)
-        self._settle({port for index in begun for port in ports[index]})
+        self._settle({port for index in begun for port in self.ports[index]})
 
     def _lift(self, index: int) -> None:
-        if index in self.waiting:
-            del self.waiting[index]
-            for key in (*self.ports[index], *self.flows[index].tokens):
-                self.queues[key].pop(index, None)
         self.flying.add(index)
         self.held.update(self.flows[index].tokens)
         for port in self.ports[index]:
             self.at[port][index] = None
-            if len(self.at[port]) >= self.most[port]:
-                self.full.add(port)
         self.begin[index] = self.since[index] = self.now
 
     def _land(self, index: int) -> None:
         self.weighed[index] += self.share[index] * (self.now - self.since[index])
         self.end[index] = self.now
         self.flying.discard(index)
-        self.held.difference_update(self.flows[index].tokens)
         for port in self.ports[index]:
-            del self.at[port][index]
-            if len(self.at[port]) < self.most[port]:
-                self.full.discard(port)
+            here = self.at[port]
+            was_full = len(here) >= self.most[port]
+            del here[index]
+            if was_full:
+                self._free(self.queues[port], port)
+        for token in self.flows[index].tokens:
+            self.held.discard(token)
+            self._free(self.token_queues.get(token, ()))
 
-    def _settle(self, changed: Iterable[Port]) -> None:
+    def _settle(self, changed: Iterable[int]) -> None:
         """New shares for all that are touched by a change at these ports."""
         for index, share in self._shares(changed).items():
             if share == self.share[index]:
@@ -217,34 +252,34 @@ class _Air:
             self.due[index] = self.now + self.left[index] * self.length[index]
             heappush(self.events, (self.due[index], index))
 
-    def _shares(self, changed: Iterable[Port]) -> dict[int, float]:
-        touched = {index for port in changed for index in self.at[port]}
+    def _shares(self, changed: Iterable[int]) -> Mapping[int, float]:
+        at, ports = self.at, self.ports
+        touched = {index for port in changed for index in at[port]}
         if not touched:
             return {}
         if self.alike:
-            busier = {
-                index: max(len(self.at[out]), len(self.at[into]))
-                for index in touched
-                for out, into in (self.ports[index],)
-            }
+            busier = {}
+            for index in touched:
+                out, into = ports[index]
+                busier[index] = max(len(at[out]), len(at[into]))
             if max(busier.values()) <= 2:  # then equal parts are max-min
-                return {index: float(most) for index, most in busier.items()}
+                return busier
         together = self._together(touched)
         if len(together) > MOST_EXACT:
             return {index: self._split(index) for index in touched}
         order = sorted(together)
-        ports = {port: self.speeds[port[1]] for index in order for port in self.ports[index]}
-        rates = max_min([self.ports[index] for index in order], ports)
+        speeds = {port: self.speeds[port] for index in order for port in ports[index]}
+        rates = max_min([ports[index] for index in order], speeds)
         return {
             index: max(1.0, self._alone(index) / max(1e-12, rate))
             for index, rate in zip(order, rates, strict=True)
         }
 
     def _alone(self, index: int) -> float:
-        return min(self.speeds[host] for _, host in self.ports[index])
+        return min(self.speeds[port] for port in self.ports[index])
 
     def _split(self, index: int) -> float:
-        rate = min(self.speeds[port[1]] / len(self.at[port]) for port in self.ports[index])
+        rate = min(self.speeds[port] / len(self.at[port]) for port in self.ports[index])
         return max(1.0, self._alone(index) / rate)
 
     def _together(self, touched: set[int]) -> set[int]:
@@ -256,7 +291,3 @@ class _Air:
                 found.update(new)
                 edge += new
         return found
-
-
-def _most(port: Port, limits: MoveLimits) -> int:
-    return max(1, limits.inbound if port[0] else limits.outbound)
