@@ -12,6 +12,7 @@ from standfast.cli.session import Session, verb
 from standfast.model.errors import DriftError, RefusedError, UsageError
 
 if TYPE_CHECKING:
+    from standfast.model.cluster import Snapshot
     from standfast.model.ids import RunId
     from standfast.model.plan import Plan
 
@@ -134,8 +135,21 @@ def _question(plan: Plan) -> str:
 def refuse_stale(session: Session, plan: Plan) -> float:
     """Look at the cluster again; returns its own time. Raises RefusedError, DriftError, UsageError."""
     from standfast.cli.looking import look
+    from standfast.model.plan import PlanKind
+
+    refuse_unfit(plan)
+    cluster = session.cluster(plan.cluster)
+    refuse_second(session, plan.cluster)
+    say(f"Looking whether cluster {cluster.name} is still as planned …")
+    scan = plan.kind is not PlanKind.BALANCE  # what is pending on hosts is nothing to such a plan
+    snapshot = look(session.outside(cluster), cluster, scan=scan, refresh=False)
+    refuse_drift(plan, snapshot)
+    return snapshot.taken_at
+
+
+def refuse_unfit(plan: Plan) -> None:
+    """Raises UsageError for a plan of another release, RefusedError for one that has refusals."""
     from standfast.model.plan import SCHEMA_VERSION, PlanKind
-    from standfast.plan.drift import compare
 
     if plan.schema_version != SCHEMA_VERSION:
         raise UsageError(
@@ -144,25 +158,26 @@ def refuse_stale(session: Session, plan: Plan) -> float:
             why=f"it has schema version {plan.schema_version}, not {SCHEMA_VERSION}",
             do="Plan again: standfast plan.",
         )
-    again, mend = "Plan again: standfast plan.", "Mend that, or leave the host out"
-    mend = f"{mend} (`standfast plan --exclude HOST`), and plan again."
+    mend = "Mend that, or leave the host out (`standfast plan --exclude HOST`), and plan again."
     if plan.kind is PlanKind.BALANCE:
-        again, mend = "Balance again: standfast balance --out PLAN.", "Mend that, and balance again."
+        mend = "Mend that, and balance again."
     refuse_refused(plan, mend)
-    cluster = session.cluster(plan.cluster)
-    refuse_second(session, plan.cluster)
-    say(f"Looking whether cluster {cluster.name} is still as planned …")
-    scan = plan.kind is not PlanKind.BALANCE  # what is pending on hosts is nothing to such a plan
-    snapshot = look(session.outside(cluster), cluster, scan=scan, refresh=False)
+
+
+def refuse_drift(plan: Plan, snapshot: Snapshot) -> None:
+    """Raises DriftError where the cluster is not as it was planned for."""
+    from standfast.model.plan import PlanKind
+    from standfast.plan.drift import compare
+
     changed = compare(plan.basis, snapshot)
     if changed:
+        balance = plan.kind is PlanKind.BALANCE
         raise DriftError(
             "plan_drift",
             f"cluster {plan.cluster} is no longer as planned",
             why=_some(changed),
-            do=again,
+            do="Balance again: standfast balance --out PLAN." if balance else "Plan again: standfast plan.",
         )
-    return snapshot.taken_at
 
 
 def refuse_refused(plan: Plan, do: str) -> None:

@@ -22,6 +22,7 @@ VERBS = {
     "scan": ("standfast.cli.scan:scan", "Say what is pending on each host, and whether it needs a reboot."),
     "doctor": ("standfast.cli.doctor:doctor", "Say what keeps hosts from work and VMs from moving."),
     "plan": ("standfast.cli.plan:plan", "Plan a run: order, moves, times, and what is refused and why."),
+    "rehearse": ("standfast.cli.rehearse:rehearse", "Carry a plan out on a simulated twin of the cluster."),
     "apply": ("standfast.cli.apply:apply", "Carry a plan out, and watch."),
     "run": ("standfast.cli.run:run", "List, watch, steer and report runs."),
     "balance": ("standfast.cli.balance:balance", "Say which moves would make hosts evenly used."),
