@@ -21,7 +21,6 @@ from standfast.lab.system import check_machine
 from standfast.store import Store
 
 CALL_SECONDS = 300.0
-PLANS = 5
 
 
 def can_hold_a_lab() -> None:
@@ -84,11 +83,7 @@ class Controller:
     def begin(self, *options: str) -> None:
         """Plan (with these options), and approve it with nobody else to act than the `serve` of here."""
         plan = self.state_dir.parent / "plan.json"
-        for _ in range(PLANS):  # on a machine that is busy with other things a host may not answer in time
-            if self.call("plan", "--out", str(plan), *options).returncode == 0:
-                break
-        else:
-            self.must("plan", "--out", str(plan), *options)
+        self.must("plan", "--out", str(plan), *options)
         self.must("apply", str(plan), "--yes", "--detach")
 
     def store(self) -> Store:

@@ -102,7 +102,7 @@ def test_a_host_that_hangs_is_not_waited_for_twice(monkeypatch: pytest.MonkeyPat
         return read(self, connection)
 
     monkeypatch.setattr(Reader, "read", slow)
-    monkeypatch.setattr(room, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(room, "FIRST_SECONDS", 0.5)
     monkeypatch.setattr(room, "RETRY_SECONDS", 0.1)
     platform = make({"quick": TEST, "slow": TEST}, known={"slow": "s"})
     platform.observe()
@@ -112,6 +112,23 @@ def test_a_host_that_hangs_is_not_waited_for_twice(monkeypatch: pytest.MonkeyPat
     assert [host.reachable for host in snapshot.hosts] == [True, False]
     assert "has not answered" in snapshot.hosts[1].unreachable_why
     platform.close()
+
+
+def test_a_host_that_takes_long_to_begin_is_waited_for_the_first_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read: Callable[[Reader, Any], Any] = Reader.read
+
+    def slow(self: Reader, connection: Any) -> Any:
+        time.sleep(0.5)
+        return read(self, connection)
+
+    monkeypatch.setattr(Reader, "read", slow)
+    monkeypatch.setattr(room, "ANSWER_SECONDS", 0.1)
+    platform = make({"slow": TEST})
+    looks = [platform.observe().hosts[0].reachable for _ in range(2)]
+    platform.close()
+    assert looks == [True, False]
 
 
 def test_moves_that_can_not_be_are_refused_with_a_reason() -> None:
