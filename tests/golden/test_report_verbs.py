@@ -41,13 +41,13 @@ def test_json_tells_the_outcome_in_words_too(finished: Place) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        (("report", "nosuch"), 5, "run nosuch: there is no such run"),
+        (("report", "nosuch"), 2, "run nosuch: there is no such run"),
         (("report", "--html", "no/such/report.html"), 2, "there is no directory no/such"),
         (("report", "--html", "."), 2, "is a directory"),
         (("report", "--csv", "standfast.yaml"), 2, "is a file"),
         (("report", "--table", "vms"), 2, "'vms' is not one of"),
         (("compare", "last"), 2, "Missing argument 'B'"),
-        (("compare", "last", "nosuch"), 5, "run nosuch: there is no such run"),
+        (("compare", "last", "nosuch"), 2, "run nosuch: there is no such run"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_a_sentence(

@@ -119,7 +119,7 @@ def test_the_command_line_shows_a_lab_and_its_config(lab: Lab) -> None:
     status = CliRunner().invoke(command, ["status", "--name", lab.name, "--json"])
     assert set(json.loads(status.output)["now"]) == set(lab.hosts)
     absent = CliRunner().invoke(command, ["status", "--name", "absent"])
-    assert absent.exit_code == 1
+    assert absent.exit_code == 2
     assert "There is no lab" in absent.output
     unclear = CliRunner().invoke(command, ["speed", "--name", lab.name])
     assert unclear.exit_code == 2

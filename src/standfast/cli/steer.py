@@ -139,7 +139,7 @@ def skip(session: Session, host: str, run: str) -> None:
 @click.argument("host")
 @RUN
 def retry(session: Session, host: str, run: str) -> None:
-    """Try HOST again, which is held, or was skipped, rolled back or given up."""
+    """Try HOST again, which is held, or was skipped, given back unpatched or given up."""
     say_to(session, run, "retry", "it is tried again.", host)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from standfast.lab.cache import locked
-from standfast.lab.errors import LabError, LabRefusedError
+from standfast.lab.errors import LabError, LabRefusedError, LabUsageError
 from standfast.lab.names import BEAT_PORT, Addresses, Names, Net, check_lab_name, choose_slot
 from standfast.lab.network import links, taken_slots
 from standfast.lab.paths import LabPaths, labs_dir
@@ -74,12 +74,12 @@ def save(state: LabState) -> None:
 
 
 def load(name: str) -> LabState:
-    """The state of a lab; LabError if there is no such lab or its state cannot be read."""
+    """The state of a lab; LabUsageError if there is no such lab, LabError if its state cannot be read."""
     path = LabPaths.of(check_lab_name(name)).state
     data = read_json(path)
     if data is None:
         there = ", ".join(lab_names()) or "none"
-        raise LabError(
+        raise LabUsageError(
             f"There is no lab {name!r} ({path} cannot be read); labs here: {there}. `lab up` makes one."
         )
     if data.get("format") != FORMAT:

@@ -58,7 +58,7 @@ def _degraded(report: dict[str, Any]) -> str:
 
 
 def _ended_as(host: dict[str, Any]) -> str:
-    words = {"skipped": "was skipped", "failed": "failed", "rolled_back": "was rolled back"}
+    words = {"skipped": "was skipped", "failed": "failed", "rolled_back": "was given back unpatched"}
     return words.get(host["phase"], f"is {host['phase']}")
 
 

@@ -37,7 +37,7 @@ def draining(view: View, row: HostRow) -> tuple[Action, ...]:
         return absent.silent(view, row)
     why = leaving(view, row)
     if why:
-        return cordons.give_back(view, row, Phase.ROLLED_BACK, f"rolled back: {why}")
+        return cordons.give_back(view, row, Phase.ROLLED_BACK, f"given back unpatched: {why}")
     if is_empty(view, row):
         return (enter(view, row, Phase.EMPTY, "empty"),)
     if not view.may_start:

@@ -32,7 +32,7 @@ def silenced(view: View, row: HostRow) -> tuple[Action, ...]:
         return absent.silent(view, row)
     why = leaving(view, row)
     if why:
-        return cordons.give_back(view, row, Phase.ROLLED_BACK, f"rolled back: {why}")
+        return cordons.give_back(view, row, Phase.ROLLED_BACK, f"given back unpatched: {why}")
     if not view.may_start:
         return ()
     if view.run.plan.kind is PlanKind.PATCH:
@@ -74,7 +74,7 @@ def empty(view: View, row: HostRow) -> tuple[Action, ...]:
         return absent.silent(view, row)
     why = leaving(view, row)
     if why:
-        return cordons.give_back(view, row, Phase.ROLLED_BACK, f"rolled back: {why}")
+        return cordons.give_back(view, row, Phase.ROLLED_BACK, f"given back unpatched: {why}")
     if not draining.is_empty(view, row):
         return (enter(view, row, Phase.DRAINING, "a VM is on it again: evacuating"),)
     if view.run.plan.kind is PlanKind.EVACUATE:

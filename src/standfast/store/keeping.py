@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from standfast.model.errors import FileFormatError, OutsideError, RefusedError
+from standfast.model.errors import FileFormatError, OutsideError, RefusedError, UsageError
 from standfast.model.run import RESTORED
 from standfast.store import sqlite
 from standfast.store.audit import Chain
@@ -147,4 +147,4 @@ def _copied(path: Path, copy: Path) -> None:
 def _must_be_there(path: Path) -> None:
     sqlite.refuse_no_file(path)
     if not path.exists():
-        raise OutsideError("store_absent", "there is no store", where=str(path))
+        raise UsageError("store_absent", "there is no store", where=str(path))

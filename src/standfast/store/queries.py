@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import BindParameter, Connection, bindparam, func, select
 
-from standfast.model.errors import RefusedError, UsageError
+from standfast.model.errors import RefusedError, StandfastError, UsageError
 from standfast.model.ids import RunId
 from standfast.model.plan import Plan
 from standfast.model.run import (
@@ -57,7 +57,7 @@ class RunSummary:
 
 
 def run(connection: Connection, id: RunId, plan: Plan) -> Run:
-    """The run with all of its rows. Raises RefusedError("run_unknown"), FileFormatError("row_unreadable")."""
+    """The run with all of its rows. Raises UsageError("run_unknown"), FileFormatError("row_unreadable")."""
     row = connection.execute(_RUN, {"id": id}).one_or_none()
     if row is None:
         raise run_unknown(id)
@@ -80,7 +80,7 @@ def run(connection: Connection, id: RunId, plan: Plan) -> Run:
 
 
 def plan(connection: Connection, run: RunId) -> Plan:
-    """The run's plan. Raises RefusedError("run_unknown"), FileFormatError("row_unreadable")."""
+    """The run's plan. Raises UsageError("run_unknown"), FileFormatError("row_unreadable")."""
     table = schema.plan.c
     body = connection.execute(select(table.body).where(table.run == run)).scalar_one_or_none()
     if body is None:
@@ -89,7 +89,7 @@ def plan(connection: Connection, run: RunId) -> Plan:
 
 
 def plan_digest(connection: Connection, run: RunId) -> str:
-    """The digest of the run's plan. Raises RefusedError("run_unknown")."""
+    """The digest of the run's plan. Raises UsageError("run_unknown")."""
     digest = connection.execute(_DIGEST, {"id": run}).scalar_one_or_none()
     if digest is None:
         raise run_unknown(run)
@@ -97,7 +97,7 @@ def plan_digest(connection: Connection, run: RunId) -> str:
 
 
 def cluster_of(connection: Connection, run: RunId) -> str:
-    """The cluster of the run. Raises RefusedError("run_unknown")."""
+    """The cluster of the run. Raises UsageError("run_unknown")."""
     cluster = connection.execute(_CLUSTER, {"id": run}).scalar_one_or_none()
     if cluster is None:
         raise run_unknown(run)
@@ -173,7 +173,7 @@ def summaries(connection: Connection, cluster: str | None) -> tuple[RunSummary, 
 def find(connection: Connection, prefix: str) -> RunId:
     """The one run whose id begins so, in either case; `last` is the newest.
 
-    Raises RefusedError("run_unknown", "run_ambiguous"), UsageError("run_unnamed").
+    Raises UsageError("run_unknown", "run_unnamed", "run_ambiguous"), RefusedError("no_runs").
     """
     if not prefix.strip():  # as from a variable that is not set: the only run there is is not meant by that
         raise UsageError(
@@ -189,7 +189,7 @@ def find(connection: Connection, prefix: str) -> RunId:
     if not found:
         raise run_unknown(prefix)
     if len(found) > 1 and found[0].lower() != prefix.lower():
-        raise RefusedError(
+        raise UsageError(
             "run_ambiguous",
             f"several runs begin with {prefix!r}",
             why=f"{found[0]} and {found[1]} do",
@@ -233,11 +233,14 @@ def past_moves(connection: Connection, cluster: str | None, most: int) -> tuple[
     return tuple(rows.move_row(*row) for row in reversed(found))
 
 
-def run_unknown(run: str) -> RefusedError:
-    return RefusedError(
+def run_unknown(run: str) -> StandfastError:
+    """UsageError; or RefusedError where it is the last one that there is not."""
+    if run == "last":
+        return RefusedError("no_runs", "there is no run", where="run last", why="the store holds none yet")
+    return UsageError(
         "run_unknown",
         "there is no such run",
         where=f"run {run}",
-        why="the store holds none of that id" if run != "last" else "the store holds none yet",
+        why="the store holds none of that id",
         do="See them with `standfast run list`.",
     )

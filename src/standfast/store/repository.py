@@ -54,7 +54,7 @@ class Store:
         A state or plan version that this release doesn't know reads as HELD with the reason `unknown_phase`;
         a host's phase is passed on as it is.
 
-        Raises RefusedError("run_unknown"), FileFormatError("row_unreadable").
+        Raises UsageError("run_unknown"), FileFormatError("row_unreadable").
         """
         with self._database.reading() as connection:
             return queries.run(connection, run, self._plan(connection, run))
@@ -67,7 +67,7 @@ class Store:
     def find_run(self, prefix: str) -> RunId:
         """The one run whose id begins so, in either case; `last` is the newest.
 
-        Raises RefusedError("run_unknown", "run_ambiguous").
+        Raises UsageError("run_unknown", "run_ambiguous"), RefusedError("no_runs").
         """
         with self._database.reading() as connection:
             return queries.find(connection, prefix)
@@ -148,7 +148,7 @@ class Store:
     def command(self, run: RunId, verb: Verb, actor: str, now: float, host: HostId | None = None) -> int:
         """Leave an operator's word for the next tick; returns its id. An ended run hears `return` only.
 
-        Raises RefusedError("run_unknown", "run_ended").
+        Raises UsageError("run_unknown"), RefusedError("run_ended").
         """
         table = schema.run
         with self._database.writing() as connection:
@@ -189,7 +189,7 @@ class Store:
         A state that this release doesn't know stays, whatever is put but ABANDONED, and the event
         `run_state_kept` says so.
 
-        Raises LeaseLostError if the epoch isn't the lease's, RefusedError("run_unknown"), and
+        Raises LeaseLostError if the epoch isn't the lease's, UsageError("run_unknown"), and
         RefusedError("run_ended") for a new state of a run that has ended.
         """
         with self._database.writing() as connection:
@@ -201,7 +201,7 @@ class Store:
     def publish(self, epoch: int, run: RunId, data: dict[str, Any], now: float) -> None:
         """What the live page shows between events; overwrites what was there.
 
-        Raises LeaseLostError, RefusedError("run_unknown").
+        Raises LeaseLostError, UsageError("run_unknown").
         """
         with self._database.writing() as connection:
             values = {"data": rows.text_of(data), "at": now}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from store_samples import ODD, OTHER_RUN, RUN, plan
 
-from standfast.model.errors import FileFormatError, OutsideError, RefusedError
+from standfast.model.errors import FileFormatError, RefusedError, UsageError
 from standfast.store import Lease, NewEvent, Store, keeping, migrate
 from standfast.store.engine import Database
 from standfast.store.sqlite import engine, make_file
@@ -179,7 +179,7 @@ def test_a_damaged_store_can_be_replaced(path: Path, store: Store, tmp_path: Pat
 
 
 def test_there_is_nothing_to_look_at_where_nothing_is(tmp_path: Path) -> None:
-    with pytest.raises(OutsideError):
+    with pytest.raises(UsageError):
         keeping.look(tmp_path / "none.db")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from store_samples import HOSTS, ODD, PREDICTION, REASON, RUN, VM, full_host, full_move, plan
 
-from standfast.model.errors import RefusedError
+from standfast.model.errors import UsageError
 from standfast.model.hostwork import UpdateState
 from standfast.model.ids import HostId
 from standfast.model.run import HostRow, MoveRow, MoveState, RunState, Verb
@@ -169,6 +169,6 @@ def test_rows_are_read_anew_whoever_wrote_them(path: Path, store: Store, lease: 
 
 
 def test_a_run_that_does_not_exist_is_refused(store: Store, lease: Lease) -> None:
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(UsageError) as refused:
         store.run(HOSTS[0])  # type: ignore[arg-type]
     assert refused.value.code == "run_unknown"

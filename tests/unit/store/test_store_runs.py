@@ -12,7 +12,7 @@ from store_samples import HOSTS, OTHER_RUN, REASON, RUN, full_host, plan
 from store_worker import race
 
 from standfast import codec
-from standfast.model.errors import FileFormatError, RefusedError
+from standfast.model.errors import FileFormatError, RefusedError, UsageError
 from standfast.model.ids import RunId
 from standfast.model.reasons import Code
 from standfast.model.run import RunState, Verb
@@ -108,7 +108,7 @@ def test_a_prefix_that_names_no_single_run_is_refused(
     store: Store, lease: Lease, prefix: str, code: str
 ) -> None:
     store.create_run(OTHER_RUN, plan("other"), "digest", "bert", 2001.0)
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(UsageError) as refused:
         store.find_run(prefix)
     assert refused.value.code == code
 

@@ -95,7 +95,8 @@ def result(host: dict[str, Any]) -> str:
         return f"done in {span(host['seconds'])}" if host["seconds"] else "done"
     if host["phase"] == "held":
         return f"held in {host['held_phase']}" if host["held_phase"] else "held"
-    return {"rolled_back": "rolled back", "planned": "not begun"}.get(host["phase"], str(host["phase"]))
+    words = {"rolled_back": "given back unpatched", "planned": "not begun"}
+    return words.get(host["phase"], str(host["phase"]))
 
 
 def _bar(name: str, each: dict[str, Any], scale: TimeScale) -> Bar:
