@@ -101,6 +101,9 @@ class _SetClock:
     def now(self) -> float:
         return self._inner.now() + self.off_by
 
+    def elapsed(self) -> float:
+        return self._inner.elapsed()
+
     def sleep(self, seconds: float) -> None:
         self._inner.sleep(seconds)
 

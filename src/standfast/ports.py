@@ -167,6 +167,10 @@ class Clock(Protocol):
     def now(self) -> float:
         """Unix time in seconds."""
 
+    def elapsed(self) -> float:
+        """Seconds since some moment that stays the same for this process, whatever a clock is set to. Time in
+        which the machine was suspended counts."""
+
     def sleep(self, seconds: float) -> None:
         """Wait that long, or less."""
 

@@ -15,6 +15,9 @@ class WallClock:
     def now(self) -> float:
         return time.time()
 
+    def elapsed(self) -> float:
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
     def sleep(self, seconds: float) -> None:
         self._awake.wait(seconds)
         self._awake.clear()

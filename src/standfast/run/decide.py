@@ -50,7 +50,7 @@ def decide(run: Run, seen: Seen, now: float) -> tuple[Action, ...]:
 
 def _of_active(view: View) -> tuple[Action, ...]:
     return (
-        clockset.set_back(view)
+        clockset.shift(view)
         or operators.take_up(view)
         or _unknown_phase(view)
         or restored.claim(view)

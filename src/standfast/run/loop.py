@@ -16,7 +16,7 @@ from standfast.model.moves import MoveOutcome
 from standfast.model.run import Run
 from standfast.plan.following import Following
 from standfast.ports import Fencing, Outside
-from standfast.run import eta, returning
+from standfast.run import clockset, eta, returning
 from standfast.run.actions import Action
 from standfast.run.calls import Answers, Caller
 from standfast.run.decide import decide
@@ -57,7 +57,8 @@ class RunLoop:
         self._known: Known = {}
         self._following = Following()
         self._exams: dict[HostId, Exam] = {}
-        self._last_at = 0.0
+        self._clocks: tuple[float, float] | None = None
+        self._jumped = 0.0
         self._caller = Caller(outside, self._fencing, executor, wake)
         self._silences = SilenceBook(outside.silencers)
 
@@ -85,10 +86,7 @@ class RunLoop:
         self._exams |= answers.exams
         fencing = self._fencing()
         now = self._outside.clock.now()
-        if now < self._last_at:
-            self._silences.set_back(self._last_at - now)
-            self._exams.clear()
-        self._last_at = now
+        self._jumped += self._jump(now)
         changed = self._note_silences(answers, fencing, now)
         seen = Seen(
             snapshot,
@@ -101,10 +99,12 @@ class RunLoop:
             failures=tuple(answers.failures),
             under_way=self._caller.under_way,
             epoch=fencing.epoch,
+            clock_jumped_seconds=self._jumped,
             monitoring=self._silences.monitoring(),
             board=self._following.board(snapshot),
         )
         changed |= self._decide(run, seen, now, fencing)
+        self._jumped = 0.0
         self._publish(run, seen, now, fencing)
         return changed
 
@@ -124,7 +124,7 @@ class RunLoop:
                 break
             run = self._store.run(self._run)
             # An answer and a failure count once.
-            seen = replace(seen, scans={}, healths={}, told={}, failures=())
+            seen = replace(seen, scans={}, healths={}, told={}, failures=(), clock_jumped_seconds=0.0)
         return changed
 
     def _write(self, actions: Sequence[Action], fencing: Fencing, now: float) -> bool:
@@ -142,6 +142,16 @@ class RunLoop:
         snapshot = observe(self._outside, self._rules, executor=self._executor, kept=kept, known=self._known)
         self._lookout.looked(snapshot, kept, under_way, now)
         return snapshot
+
+    def _jump(self, now: float) -> float:
+        """Seconds by which our clock was set since the last look; all that is remembered goes with it."""
+        elapsed = self._outside.clock.elapsed()
+        before, self._clocks = self._clocks, (now, elapsed)
+        jumped = 0.0 if before is None else (now - before[0]) - (elapsed - before[1])
+        if abs(jumped) > clockset.TOLERANCE_SECONDS:
+            self._silences.set_back(-jumped)
+            self._exams.clear()
+        return jumped
 
     def _note_silences(self, answers: Answers, fencing: Fencing, now: float) -> bool:
         """What monitoring said, remembered, and on record where an operator should read it."""

@@ -44,6 +44,8 @@ class Seen:
     failures: tuple[Failure, ...] = ()
     under_way: frozenset[CallKey] = frozenset()
     epoch: int = 0
+    clock_jumped_seconds: float = 0.0
+    """By how much more our clock went on than time did since the last look: it was set, forward or back."""
     monitoring: Monitoring = field(default_factory=Monitoring)
     board: Board | None = field(default=None, compare=False, repr=False)
     """The board of the snapshot, if somebody has it already."""

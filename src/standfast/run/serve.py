@@ -85,7 +85,11 @@ def release_dead(store: Store, host: str) -> None:
 
 
 class Keeper:
-    """Holds the lease and says whether it still does."""
+    """Holds the lease and says whether it still does: by time that passes, whatever a clock is set to.
+
+    What others read in the store is wall time. They judge it by their own clocks, and the store's epoch and
+    each host's stand behind that.
+    """
 
     def __init__(self, store: Store, holder: str, clock: WallClock) -> None:
         self._store = store
@@ -93,17 +97,18 @@ class Keeper:
         self._clock = clock
         self._lease: Lease | None = None
         self._renewed_at = 0.0
+        """By the clock that nobody can set."""
 
     def take(self) -> bool:
         """True once the lease is ours, with a new epoch."""
-        now = self._clock.now()
-        self._lease = self._store.take_lease(self._holder, now, LEASE_SECONDS)
-        self._renewed_at = now
+        began = self._clock.elapsed()
+        self._lease = self._store.take_lease(self._holder, self._clock.now(), LEASE_SECONDS)
+        self._renewed_at = began
         return self._lease is not None
 
     def current(self) -> Lease:
         """The lease if it holds now. Raises LeaseLostError: whoever asks must not act."""
-        if self._lease is None or self._clock.now() >= self._lease.expires_at:
+        if self._lease is None or self._clock.elapsed() - self._renewed_at >= LEASE_SECONDS:
             raise LeaseLostError(
                 "lease_expired",
                 "this controller may not act any more",
@@ -113,11 +118,11 @@ class Keeper:
 
     def renew(self) -> None:
         """Renew when it is time. Raises LeaseLostError if another controller has taken over."""
-        now = self._clock.now()
-        if now - self._renewed_at < RENEW_SECONDS:
+        began = self._clock.elapsed()
+        if began - self._renewed_at < RENEW_SECONDS:
             return
-        self._lease = self._store.renew_lease(self.current(), now)
-        self._renewed_at = now
+        self._lease = self._store.renew_lease(self.current(), self._clock.now())
+        self._renewed_at = began
 
     def release(self) -> None:
         if self._lease is not None:

@@ -78,7 +78,7 @@ class HandleCommand:
 
 @dataclass(frozen=True, slots=True)
 class SetBack:
-    """The clock was set back by so many seconds: by its new time, all that is waited for began earlier."""
+    """The clock was set back by so many seconds (forward: below 0), and so is when what is timed began."""
 
     seconds: float
 

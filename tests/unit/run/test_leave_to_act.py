@@ -19,7 +19,7 @@ from standfast.platforms.simulated import SimSpec
 from standfast.run import draining
 from standfast.run.clock import WallClock
 from standfast.run.seen import Seen, View
-from standfast.run.serve import LEASE_SECONDS, Keeper
+from standfast.run.serve import LEASE_SECONDS, RENEW_SECONDS, Keeper
 from standfast.store.repository import Store
 
 
@@ -33,9 +33,13 @@ class Set(WallClock):
     """Real time that a test sets on."""
 
     ahead = 0.0
+    suspended = 0.0
 
     def now(self) -> float:
-        return super().now() + self.ahead
+        return super().now() + self.ahead + self.suspended
+
+    def elapsed(self) -> float:
+        return super().elapsed() + self.suspended
 
 
 def test_a_lease_that_ran_out_before_it_was_renewed_is_no_leave_to_act(tmp_path: Path) -> None:
@@ -45,7 +49,25 @@ def test_a_lease_that_ran_out_before_it_was_renewed_is_no_leave_to_act(tmp_path:
         keeper = Keeper(store, "here:1", clock)
         assert keeper.take()
         assert keeper.current().holder == "here:1"
-        clock.ahead = LEASE_SECONDS + 1.0
+        clock.suspended = LEASE_SECONDS + 1.0
+        with pytest.raises(LeaseLostError, match="ran out before it was renewed"):
+            keeper.current()
+    finally:
+        store.close()
+
+
+@pytest.mark.parametrize("by", [7_200.0, -7_200.0])
+def test_a_lease_lasts_as_long_as_time_passes_whatever_the_clock_is_set_to(tmp_path: Path, by: float) -> None:
+    store, clock = Store.open(tmp_path / "standfast.db"), Set()
+    try:
+        keeper = Keeper(store, "here:1", clock)
+        assert keeper.take()
+        clock.ahead = by
+        assert keeper.current().epoch == 1
+        clock.suspended = RENEW_SECONDS + 1.0
+        keeper.renew()
+        assert keeper.current().expires_at > clock.now(), "others see the renewed one"
+        clock.suspended += LEASE_SECONDS
         with pytest.raises(LeaseLostError, match="ran out before it was renewed"):
             keeper.current()
     finally:

@@ -216,6 +216,9 @@ class SimClock:
         with self._held.open(write=False) as state:
             return state.now
 
+    def elapsed(self) -> float:
+        return self.now()
+
     def sleep(self, seconds: float) -> None:
         """Let time go on. With a pace it takes `seconds / pace` of real time, in small steps.
 
