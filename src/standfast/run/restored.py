@@ -50,27 +50,33 @@ def _claim(view: View, entry: JournalRow) -> Action:
 
 def settle(view: View) -> tuple[Action, ...]:
     """Claimed cordons of hosts that stand still: taken down, or seen not to be up and written off."""
-    found = [
-        action for row in _claimed(view) for action in _failed(view, row) or cordons.take_down(view, row)
-    ]
+    rows = [row for _, row in _claimed(view) if _at_rest(view, row)]
+    found = [action for row in rows for action in _failed(view, row) or cordons.take_down(view, row)]
     return tuple(action for action in found if action != Action())
 
 
 def owed(view: View) -> bool:
-    """Some host is still to be looked at, and answers."""
-    return bool(view.run.borrowed.get(RESTORED)) or any(True for _ in _claimed(view))
+    """Some host is still to be looked at: one that answers, or that may be back from what it was doing."""
+    patience = max(view.policy.reboot_timeout_seconds, view.policy.patch_timeout_seconds)
+    return bool(view.run.borrowed.get(RESTORED)) or any(
+        _at_rest(view, row) or abs(view.now - entry.taken_at) < patience for entry, row in _claimed(view)
+    )
 
 
-def _claimed(view: View) -> Iterator[HostRow]:
-    """Those that answer and on which nothing of ours runs: a unit may have been begun after the copy."""
+def _claimed(view: View) -> Iterator[tuple[JournalRow, HostRow]]:
+    """Hosts that stand still with a cordon that was claimed and is neither down nor given up."""
     for entry in view.run.borrowed.get("cordon", ()):
         row = view.run.row_of.get(entry.host)
-        facts = view.facts(row) if row is not None and entry.perhaps else None
-        if row is None or facts is None or row.phase not in STANDS_STILL or not row.cordon_taken:
+        if row is None or not entry.perhaps or row.phase not in STANDS_STILL or not row.cordon_taken:
             continue
-        busy = any(work.phase is WorkPhase.RUNNING for work in facts.works)
-        if row.call_failures < view.policy.call_attempts and not busy:
-            yield row
+        if row.call_failures < view.policy.call_attempts:
+            yield entry, row
+
+
+def _at_rest(view: View, row: HostRow) -> bool:
+    """It answers, and nothing of ours runs on it: a unit may have been begun after the copy."""
+    facts = view.facts(row)
+    return facts is not None and not any(work.phase is WorkPhase.RUNNING for work in facts.works)
 
 
 def _failed(view: View, row: HostRow) -> tuple[Action, ...]:

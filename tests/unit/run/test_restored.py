@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from run_build import RUN, host, ready, row, run, snapshot, unit
+from run_build import RUN, host, ready, row, run, silent, snapshot, unit
 from run_drive import Drive
 
+from standfast.model.cluster import Host
 from standfast.model.hostwork import WorkPhase
 from standfast.model.run import RESTORED, JournalRow, Phase, Run, RunState, Verb
 from standfast.platforms.simulated import SimSpec, SimWorld
@@ -69,6 +70,14 @@ def test_a_claimed_cordon_stays_while_a_unit_runs_behind_it() -> None:
     busy = host("a", cordoned=True, cordoned_by=RUN, works=(unit("patch", WorkPhase.RUNNING),))
     paused = claimed(ready("a", Phase.PLANNED), state=RunState.PAUSED)
     assert calls(decide(paused, Seen(snapshot((busy,))), NOW)) == []
+
+
+@pytest.mark.parametrize("away", [silent("a"), host("a", works=(unit("reboot", WorkPhase.RUNNING),))])
+def test_a_run_waits_for_a_claimed_host_that_may_be_in_its_reboot_but_not_for_ever(away: Host) -> None:
+    cancelled = claimed(ready("a", Phase.SKIPPED), state=RunState.CANCELLING)
+    assert decide(cancelled, Seen(snapshot((away,))), NOW) == ()
+    (ended,) = decide(cancelled, Seen(snapshot((away,))), NOW + 100_000.0)
+    assert "Still changed: perhaps cordon a" in ended.events[0].text
 
 
 def test_a_claimed_cordon_that_can_t_be_taken_down_keeps_no_run_from_its_end() -> None:
