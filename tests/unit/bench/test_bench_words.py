@@ -30,6 +30,15 @@ def test_helpers_are_no_claims() -> None:
     assert " claim," not in bench("--help").stdout
 
 
+def test_the_short_set_needs_no_lab_and_everything_else_is_there_by_name() -> None:
+    from bench.__main__ import LONG, names, short_set
+
+    left_out = set(names()) - set(short_set())
+    assert {"by_hand", "lab_kills", "torture", "mutants"} <= left_out
+    assert {"waves", "scale", "small_shops", "decommission"} <= set(short_set())
+    assert set(names()) >= LONG, "one that is not there any more"
+
+
 def test_a_cluster_is_told_to_htools_in_their_five_blocks() -> None:
     from bench._rebalancers import htools_text
     from bench.generated import fleet
