@@ -103,7 +103,7 @@ def test_only_the_hosts_own_alerts_are_silent(silencer: Alertmanager) -> None:
     url = silencer.server.url
     for instance in ("h1", "h1:9100", "h10:9100", "h2:9100", "vm-on-h1", "h1.vm:9100"):
         fire(url, alertname="Down", instance=instance)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while "h1" in loud(url, "Down") and time.monotonic() < deadline:
         time.sleep(0.05)
     assert loud(url, "Down") == {"h10:9100", "h2:9100", "vm-on-h1", "h1.vm:9100"}
@@ -239,7 +239,7 @@ def test_watched_alerts_that_fire_are_named(silencer: Alertmanager) -> None:
     fire(url, alertname="Ceph (health) error", instance="mon1")
     fire(url, alertname="QuorumxLost", instance="mon1")
     fire(url, alertname="Quorum.Lost", instance="h1:9100")
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while len(watching.firing()) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
     assert watching.firing() == ("Ceph (health) error on mon1", "Quorum.Lost on h1:9100")

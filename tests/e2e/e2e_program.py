@@ -73,7 +73,7 @@ class Program:
         return [sys.executable, "-m", "standfast.cli", *options, *words]
 
     def call(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(self._command(words), capture_output=True, text=True, timeout=300, check=False)
+        return subprocess.run(self._command(words), capture_output=True, text=True, timeout=900, check=False)
 
     def serve(self) -> subprocess.Popen[bytes]:
         with (self.state_dir.parent / "serve.out").open("ab") as log:

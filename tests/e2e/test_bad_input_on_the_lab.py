@@ -18,7 +18,7 @@ from e2e_program import Program
 
 from standfast.lab.cluster import Lab
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1200)]
 
 REFUSED, AUTH = 5, 6
 

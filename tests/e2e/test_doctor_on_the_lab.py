@@ -11,7 +11,7 @@ from e2e_program import Program
 
 from standfast.lab.cluster import Lab
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1200)]
 
 AUTH = {"host_key_unknown", "host_key_changed", "host_no_access", "host_no_rights"}
 

@@ -19,10 +19,10 @@ from e2e_program import Program, lab_of
 from standfast.lab.cluster import Lab
 from standfast.lab.spec import LabSpec, default_hosts
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1200)]
 
 PACKAGES = ("pacemaker", "pacemaker-cli-utils", "resource-agents", "fence-agents-dummy")
-LIMIT_SECONDS = 60.0
+LIMIT_SECONDS = 180.0
 
 COROSYNC = """\
 totem {{

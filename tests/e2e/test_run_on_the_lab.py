@@ -16,7 +16,7 @@ from standfast.lab.cluster import Lab
 from standfast.model.run import MoveState, Phase, Run, RunState
 from standfast.store import Store
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1200)]
 
 LIMIT_SECONDS = 600.0
 
@@ -106,7 +106,7 @@ def test_a_cluster_that_is_compliant_has_nothing_planned(lab: Lab, tmp_path: Pat
 
 def _first_holder(store: Store) -> int:
     """Process id of the first controller to hold the lease."""
-    deadline = time.monotonic() + 30.0
+    deadline = time.monotonic() + 120.0
     while (lease := store.lease()) is None:
         assert time.monotonic() < deadline, "no controller took the lease"
         time.sleep(0.05)

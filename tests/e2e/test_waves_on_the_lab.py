@@ -17,9 +17,9 @@ from standfast.lab.spec import LabSpec, default_hosts, default_vms
 from standfast.model.run import ENDED_PHASES, Phase, Run, RunState
 from standfast.store import Store
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1200)]
 
-HELD, LIMIT_SECONDS = 4, 240.0
+HELD, LIMIT_SECONDS = 4, 600.0
 QUICK = (
     "policy: {verify_stable_seconds: 1, canary_soak_seconds: 2, tick_seconds: 0.5, reboot_warn_seconds: 5, "
     "reboot_timeout_seconds: 25}\n"

@@ -15,7 +15,7 @@ from standfast.lab.errors import LabError
 from standfast.lab.faults import FAULTS, SLOW_BOOT_SECONDS, find, mend
 from standfast.lab.names import Net
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1200)]
 
 HOST, OTHER = "kvm3", "kvm1"
 ARCHIVES = "/var/cache/apt/archives"
@@ -57,7 +57,7 @@ WELL: dict[str, Callable[[Lab], bool]] = {
 
 
 def state_of(lab: Lab, state: str) -> None:
-    deadline = time.monotonic() + 60.0
+    deadline = time.monotonic() + 180.0
     while lab.host(HOST).status != state:
         assert time.monotonic() < deadline, f"{HOST} is {lab.host(HOST).status}, not {state}"
         time.sleep(0.1)
