@@ -53,7 +53,7 @@ def test_a_snapshot_of_another_cluster_is_refused(place: Place) -> None:
     assert "this snapshot is of cluster 'play', not of 'east'" in printed.err
 
 
-@pytest.mark.parametrize("verb", ["survey", "probe"])
+@pytest.mark.parametrize("verb", ["survey", "probe", "rehearse-failover"])
 def test_a_simulated_network_can_not_be_looked_at(place: Place, verb: str) -> None:
     printed = place.raw("network", verb)
     assert (printed.code, printed.out) == (2, "")
@@ -87,3 +87,10 @@ def test_a_snapshot_with_a_figure_that_can_not_be_is_refused_with_file_and_line(
         f"standfast: cluster.json:{line}: this snapshot holds a figure that can't be"
     )
     assert says in printed.err
+
+
+@pytest.mark.parametrize("words", [("--seconds", "4"), ("--seconds", "301"), ("--network", "storage")])
+def test_a_rehearsal_of_nonsense_is_refused(place: Place, words: tuple[str, ...]) -> None:
+    printed = place.raw("network", "rehearse-failover", "--yes", *words)
+    assert (printed.code, printed.out) == (2, "")
+    assert not (place.path / "state").exists()

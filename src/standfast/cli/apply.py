@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from standfast.cli.out import interactive, plural, say, show, show_json
+from standfast.cli.out import plural, say, show, show_json
 from standfast.cli.session import Session, verb
 from standfast.model.errors import DriftError, RefusedError, UsageError
 
@@ -72,13 +72,14 @@ def begin(session: Session, plan: Plan, question: str, *, yes: bool, detach: boo
 
     `now` is the cluster's own time. Raises RefusedError where nobody agrees or another run is active.
     """
+    from standfast.cli.asking import consent
     from standfast.cli.controller import await_acting, start_detached
     from standfast.cli.watch import style_of, watch
     from standfast.cli.watcher import Watch
     from standfast.codec import digest
 
     if not yes:
-        _ask(question)
+        consent(question)
     run = _create(session, plan, digest(plan), now)
     controller = start_detached(session)
     say(f"Run {run} has begun.")
@@ -96,29 +97,6 @@ def begin(session: Session, plan: Plan, question: str, *, yes: bool, detach: boo
     code = watch(watcher, style=style, to_stdout=False)
     _report(session, run, detached=code == 130)
     return code
-
-
-def _ask(question: str) -> None:
-    """Returns if whoever sits there says yes. Raises RefusedError where nobody does: silence is no consent.
-
-    Ctrl-C is no answer either, and passed on.
-    """
-    if not interactive():
-        raise RefusedError(
-            "not_confirmed",
-            "nobody is there to be asked",
-            why="this is no terminal",
-            do="Say --yes if it shall begin without the question.",
-        )
-    from standfast.cli.asking import agrees
-
-    try:
-        agreed = agrees(question)
-    except click.Abort:
-        say("\nNothing was changed.")
-        raise
-    if not agreed:
-        raise RefusedError("declined", "the answer was no, so nothing was changed")
 
 
 def _question(plan: Plan) -> str:

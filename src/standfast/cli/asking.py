@@ -9,6 +9,9 @@ import sys
 
 import click
 
+from standfast.cli.out import interactive, say
+from standfast.model.errors import RefusedError
+
 
 def agrees(question: str) -> bool:
     """Whether whoever sits at the terminal says yes; return alone means no. Called from the main thread.
@@ -30,6 +33,27 @@ def agrees(question: str) -> bool:
             case "" | "n" | "no":
                 return False
         click.echo("Please answer y or n.", err=True)
+
+
+def consent(question: str) -> None:
+    """Returns if whoever sits there says yes. Raises RefusedError where nobody does: silence is no consent.
+
+    Ctrl-C is no answer either, and passed on.
+    """
+    if not interactive():
+        raise RefusedError(
+            "not_confirmed",
+            "nobody is there to be asked",
+            why="this is no terminal",
+            do="Say --yes if it shall begin without the question.",
+        )
+    try:
+        agreed = agrees(question)
+    except click.Abort:
+        say("\nNothing was changed.")
+        raise
+    if not agreed:
+        raise RefusedError("declined", "the answer was no, so nothing was changed")
 
 
 def _wait_for_typing() -> None:

@@ -13,6 +13,7 @@ from standfast.cli.session import Session, verb
 
 if TYPE_CHECKING:
     from standfast.doctor.wires import Check, Stand
+    from standfast.model.failover import Rehearsal
     from standfast.model.wires import HostWires, Probed
     from standfast.updates.netlook import SshNetLook
 
@@ -25,10 +26,12 @@ def survey(session: Session, cluster: str | None) -> int:
     Asks each host by SSH and measures the load of its links for two seconds. Changes nothing. Exit code 1 if
     a host could not be asked.
     """
+    from standfast.cli.failovers import last_of, told
     from standfast.doctor.wires import checks, stands
 
-    hosts = _look(session, cluster).survey()
-    found = checks(hosts)
+    name, look = net_look(session, cluster)
+    hosts, rehearsed = look.survey(), last_of(session, name)
+    found = checks(hosts, rehearsed, session.now())
     falls = [each for host in hosts for each in stands(host)]
     if session.json:
         show_json(
@@ -36,10 +39,11 @@ def survey(session: Session, cluster: str | None) -> int:
                 "hosts": [_host(host) for host in hosts],
                 "failovers": [asdict(each) for each in falls],
                 "checks": [asdict(each) for each in found],
+                "rehearsed": [told(each) for each in rehearsed],
             }
         )
     else:
-        show(_survey_text(hosts, falls, found))
+        show(_survey_text(hosts, falls, found, rehearsed))
     return 1 if any(host.silent for host in hosts) else 0
 
 
@@ -60,7 +64,7 @@ def probe(session: Session, cluster: str | None, seconds: int) -> int:
     """
     from standfast.doctor.wires import about_probe
 
-    look = _look(session, cluster)
+    _, look = net_look(session, cluster)
     hosts = look.survey()
 
     def tell(source: str, target: str) -> None:
@@ -77,7 +81,8 @@ def probe(session: Session, cluster: str | None, seconds: int) -> int:
     return 1 if any(each.trouble for each in found) else 0
 
 
-def _look(session: Session, cluster: str | None) -> SshNetLook:
+def net_look(session: Session, cluster: str | None) -> tuple[str, SshNetLook]:
+    """The cluster's name, and who looks at its network. Raises ConfigError, UsageError."""
     from standfast.model.errors import UsageError
     from standfast.updates.netlook import SshNetLook
     from standfast.wiring import ssh_targets
@@ -90,10 +95,16 @@ def _look(session: Session, cluster: str | None) -> SshNetLook:
             do="Name a cluster of real hosts with --cluster.",
         )
     addresses = {host.name: host.migration_address for host in chosen.hosts}
-    return SshNetLook(ssh_targets(chosen), addresses)
+    return chosen.name, SshNetLook(ssh_targets(chosen), addresses)
 
 
-def _survey_text(hosts: Sequence[HostWires], falls: Sequence[Stand], found: Sequence[Check]) -> str:
+def _survey_text(
+    hosts: Sequence[HostWires],
+    falls: Sequence[Stand],
+    found: Sequence[Check],
+    rehearsed: Sequence[Rehearsal],
+) -> str:
+    from standfast.doctor.wires import WORDS, day
     from standfast.model.units import rate
 
     rows = []
@@ -113,6 +124,14 @@ def _survey_text(hosts: Sequence[HostWires], falls: Sequence[Stand], found: Sequ
     parts = [table(("HOST", "LINK", "SPEED", "MTU", "LOAD", "CARRIES"), rows) if rows else "No links."]
     if falls:
         parts.append("\n".join(f"{each.host}: {each.sentence}" for each in falls))
+    well = [each for each in rehearsed if each.held]
+    if well:
+        parts.append(
+            "\n".join(
+                f"The loss of the {WORDS[each.network]} network was rehearsed on {day(each.at)}: it held."
+                for each in well
+            )
+        )
     if found:
         parts.append(
             "\n".join(f"- {each.sentence}" + (f" {each.reason}" if each.reason else "") for each in found)

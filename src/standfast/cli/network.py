@@ -1,4 +1,4 @@
-"""`network what-if`: what another migration network would change for each host and VM."""
+"""`network`: its group, and `what-if`: what another migration network would change for each host and VM."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from standfast.cli.failover import rehearse_failover
 from standfast.cli.netlook import probe, survey
 from standfast.cli.out import plural, say, show, show_json, table
 from standfast.cli.session import Session, verb
@@ -238,3 +239,4 @@ def _prediction(predicted: Prediction) -> dict[str, Any]:
 
 network.add_command(survey)
 network.add_command(probe)
+network.add_command(rehearse_failover)

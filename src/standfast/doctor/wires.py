@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
+from standfast.model.failover import Rehearsal
 from standfast.model.units import rate
 from standfast.model.wires import Carries, HostWires, Probed, Wire
 
 HALF = 0.5
+STALE_SECONDS = 180 * 86400
+"""After which a rehearsal is to be repeated: networks are rebuilt by then."""
 WORDS = {
     Carries.MANAGEMENT: "management",
     Carries.MIGRATION: "migration",
@@ -74,28 +78,60 @@ def _stand(host: HostWires, lost: Wire, left: Wire, carried: tuple[Carries, ...]
     )
 
 
-def checks(hosts: Sequence[HostWires], tried: bool = False) -> tuple[Check, ...]:
-    """What speaks against this network. `tried`: a failover was rehearsed and shown to work."""
+def checks(
+    hosts: Sequence[HostWires], rehearsed: Sequence[Rehearsal] = (), now: float = 0.0
+) -> tuple[Check, ...]:
+    """What speaks against this network. `rehearsed`: the last rehearsal of each network that was tried; `now`
+    is Unix time."""
     asked = [host for host in hosts if not host.silent]
-    found = [
+    shown = {
+        name for each in rehearsed if each.held and each.network is Carries.MIGRATION for name in each.names
+    }
+    return (
         *_silent(hosts),
         *_migration(asked),
-        *_single(asked),
+        *_single(asked, shown),
         *_shared(asked),
         *_mtu(asked),
         *_over(asked),
-    ]
-    if not tried and len(asked) > 1:
-        found.append(
-            Check(
-                "failover_never_tried",
-                tuple(host.name for host in asked),
-                "That one network stands in for another was never tried here.",
-                "A path that is used for the first time in an emergency is where wrong VLANs, MTUs and "
-                "firewalls are found. Pull a cable in a maintenance window and watch `network survey`.",
+        *_tried(asked, rehearsed, now),
+    )
+
+
+def _tried(asked: Sequence[HostWires], rehearsed: Sequence[Rehearsal], now: float) -> Iterator[Check]:
+    """What the rehearsals have shown, or have not."""
+    for each in rehearsed:
+        if not each.held:
+            yield Check(
+                "failover_did_not_hold",
+                tuple(sorted(each.names)),
+                f"The rehearsal of {day(each.at)} without the {WORDS[each.network]} network went badly.",
+                "So neither would a real loss. Rehearse again once it is mended.",
             )
+    held = [each for each in rehearsed if each.held]
+    known = {name for each in held for name in each.names}
+    never = tuple(host.name for host in asked if host.name not in known)
+    if never and len(asked) > 1:
+        where = f" on {', '.join(never)}" if known else " here"
+        yield Check(
+            "failover_never_tried",
+            never,
+            f"That one network stands in for another was never tried{where}.",
+            "A path that is used for the first time in an emergency is where wrong VLANs, MTUs and "
+            "firewalls are found. `standfast network rehearse-failover` tries it.",
         )
-    return tuple(found)
+    elif held and (last := max(each.at for each in held)) < now - STALE_SECONDS:
+        yield Check(
+            "failover_tried_long_ago",
+            tuple(host.name for host in asked),
+            f"That one network stands in for another was last tried on {day(last)}.",
+            "Switches, VLANs and firewalls change. `standfast network rehearse-failover` tries it again.",
+        )
+
+
+def day(at: float) -> str:
+    """The date (UTC) of a Unix time."""
+    return datetime.fromtimestamp(at, UTC).date().isoformat()
 
 
 def _silent(hosts: Sequence[HostWires]) -> Iterator[Check]:
@@ -115,7 +151,8 @@ def _migration(hosts: Sequence[HostWires]) -> Iterator[Check]:
         )
 
 
-def _single(hosts: Sequence[HostWires]) -> Iterator[Check]:
+def _single(hosts: Sequence[HostWires], shown: set[str]) -> Iterator[Check]:
+    """`shown`: hosts whose second path a rehearsal has shown."""
     alone = []
     for host in hosts:
         links = {link for what in Carries for link in host.links_of(what)}
@@ -129,7 +166,7 @@ def _single(hosts: Sequence[HostWires]) -> Iterator[Check]:
             "A migration fills the link that it gets, and then management (and whoever decides that a host "
             "is dead) waits behind it; and one cable takes the host away.",
         )
-    elif paths := tuple(host.name for host in hosts if _no_second_path(host)):
+    elif paths := tuple(host.name for host in hosts if _no_second_path(host) and host.name not in shown):
         yield Check(
             "no_second_path",
             paths,

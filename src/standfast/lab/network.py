@@ -4,6 +4,10 @@ A host's namespace is a file (bind mount) in the host's directory: it outlives r
 the addresses and the bridge for guests are set from outside, once, and nothing inside has to configure them.
 While a host is down its links are down, so that it does not answer. No packet is routed or translated
 anywhere: a lab's networks end at its bridges.
+
+Management and migration stand in for each other: everybody has a second, worse way to each of the two over
+the other. It is used by who has lost the first, as when a whole network dies; who loses a single cable keeps
+its first way, which leads nowhere, and is cut off.
 """
 
 from __future__ import annotations
@@ -19,6 +23,8 @@ from standfast.lab.system import run
 
 GUEST_BRIDGE = "br-guest"
 SHAPED = (Net.MANAGEMENT, Net.MIGRATION)
+SECOND_WAY = 4000
+"""Metric of the way over the other network: any other is better."""
 
 
 def _ip(lines: Iterable[str], *, netns: Path | None = None, what: str) -> None:
@@ -55,7 +61,14 @@ def make_bridges(names: Names, addresses: Addresses) -> None:
         if net is not Net.MIGRATION:
             lines.append(f"address add {addresses.machine(net)}/24 dev {bridge}")
         lines.append(f"link set {bridge} up")
+    management, beside = addresses.machine(Net.MANAGEMENT), names.bridge(Net.MIGRATION)
+    lines.append(
+        f"route add {addresses.network(Net.MANAGEMENT)} dev {beside} metric {SECOND_WAY} src {management}"
+    )
     _ip(lines, what=f"Making the bridges of lab {names.lab}")
+    # The bridge itself stays up when all of its hosts' links are gone; its way must not be taken then.
+    setting = f"net.ipv4.conf.{names.bridge(Net.MANAGEMENT)}.ignore_routes_with_linkdown=1"
+    run(["sysctl", "-qw", setting], what=f"Setting {setting}")
 
 
 def make_host_links(names: Names, addresses: Addresses, number: int, netns: Path) -> None:
@@ -83,6 +96,9 @@ def make_host_links(names: Names, addresses: Addresses, number: int, netns: Path
     inner += [f"address add {addresses.member(net, number)}/24 dev {INNER_NAMES[net]}" for net in SHAPED]
     inner += [f"link set {name} up" for name in INNER_NAMES.values()]
     inner += [f"link set {guest} master {GUEST_BRIDGE}", f"link set {GUEST_BRIDGE} up"]
+    for net, other in (SHAPED, SHAPED[::-1]):
+        own, way = addresses.member(net, number), f"{addresses.network(net)} dev {INNER_NAMES[other]}"
+        inner.append(f"route add {way} metric {SECOND_WAY} src {own}")
     _ip(inner, netns=netns, what=what)
 
 

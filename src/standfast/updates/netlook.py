@@ -29,7 +29,7 @@ class SshNetLook:
     """`targets`: how each host is reached, and `addresses`: its migration address, by its name."""
 
     def __init__(self, targets: Mapping[str, SshTarget], addresses: Mapping[str, str]) -> None:
-        self._targets, self._addresses = targets, addresses
+        self._targets, self.addresses = targets, addresses
 
     def survey(self) -> tuple[HostWires, ...]:
         """All hosts, in order. One that does not answer is said to be silent."""
@@ -37,13 +37,13 @@ class SshNetLook:
             return tuple(pool.map(self._survey, self._targets))
 
     def _survey(self, name: str) -> HostWires:
-        others = [address for host, address in self._addresses.items() if host != name and address]
+        others = [address for host, address in self.addresses.items() if host != name and address]
         lines = "".join(f"{address}\n" for address in others)
         try:
-            answer = self._ask(name, "survey", str(LOOK_SECONDS), input=lines, seconds=ASK_SECONDS)
+            answer = self.ask(name, "survey", str(LOOK_SECONDS), input=lines, seconds=ASK_SECONDS)
         except StandfastError as error:
             return HostWires(name, silent=str(error))
-        return wires_of(answer, self._addresses.get(name, ""))
+        return wires_of(answer, self.addresses.get(name, ""))
 
     def probe(self, seconds: int, tell: Callable[[str, str], None] = lambda a, b: None) -> tuple[Probed, ...]:
         """Each host to the next one, the last to the first. `tell` hears of each way before it is tried."""
@@ -51,32 +51,34 @@ class SshNetLook:
         found = []
         for source, target in ring(names):
             tell(source, target)
-            found.append(self._probe(source, target, seconds))
+            found.append(self.probe_way(source, target, seconds))
         return tuple(found)
 
-    def _probe(self, source: str, target: str, seconds: int) -> Probed:
-        address, token = self._addresses.get(target, ""), secrets.token_hex(8)
+    def probe_way(self, source: str, target: str, seconds: int, *, mtus: bool = True) -> Probed:
+        """From one host to another; without `mtus` the largest packet is not looked for."""
+        address, token = self.addresses.get(target, ""), secrets.token_hex(8)
         if not address:
             return Probed(source, target, trouble=f"{target} has no migration_address in the config.")
         pid = ""
         try:
-            door = self._ask(target, "serve", address, token, str(seconds + 20), seconds=ASK_SECONDS)
+            door = self.ask(target, "serve", address, token, str(seconds + 20), seconds=ASK_SECONDS)
             pid = door.get("pid")
             if door.get("trouble"):
                 return Probed(source, target, trouble=f"{target}: {door.get('trouble')}")
-            words = (address, door.get("port"), token, str(seconds), *map(str, MTUS))
-            answer = self._ask(source, "send", *words, seconds=seconds + ASK_SECONDS)
+            words = (address, door.get("port"), token, str(seconds), *(map(str, MTUS) if mtus else ()))
+            answer = self.ask(source, "send", *words, seconds=seconds + ASK_SECONDS)
         except StandfastError as error:
             return Probed(source, target, trouble=str(error))
         finally:
             if pid.isdigit():
                 with contextlib.suppress(StandfastError):  # it ends by itself
-                    self._ask(target, "close", pid, token, seconds=ASK_SECONDS)
+                    self.ask(target, "close", pid, token, seconds=ASK_SECONDS)
         if answer.get("trouble"):
             return Probed(source, target, trouble=f"{source}: {answer.get('trouble')}")
         return Probed(source, target, answer.number("bits_per_second") or 0.0, int(answer.number("mtu") or 0))
 
-    def _ask(self, name: str, what: str, *args: str, input: str | None = None, seconds: float) -> Answer:
+    def ask(self, name: str, what: str, *args: str, input: str | None = None, seconds: float) -> Answer:
+        """What a host answers to one of our scripts. Raises StandfastError."""
         done = self._targets[name].run(script(what), *args, input=input, timeout_seconds=seconds)
         if done.exit_code != 0:
             why = done.stderr.strip()[-300:] or f"exit code {done.exit_code}"

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from standfast.doctor.wires import about_probe, checks, stands
+from standfast.doctor.wires import STALE_SECONDS, about_probe, checks, stands
+from standfast.model.failover import FailedHost, FailedWay, Rehearsal
 from standfast.model.wires import Carries, HostWires, Probed, Wire
 
 TEN, ONE = 10_000_000_000, 1_000_000_000
@@ -34,8 +35,18 @@ def bonded(name: str) -> HostWires:
     return host(name, wire("eth0"), bond, wire("eth1"), wire("eth2"), management="eth0", migration="bond0")
 
 
+def rehearsal(
+    *names: str, network: Carries = Carries.MANAGEMENT, at: float = 0.0, back: bool = True
+) -> Rehearsal:
+    """One in which another device carried what `eth0` did, at 1 Gbit/s."""
+    seen = FailedHost("", "eth0", gone=True, reached=True, libvirt=True, same_vms=True, back=back)
+    ways = (FailedWay(names[0], names[-1], 1e9, 1e9, 1e9, "eth1"),)
+    return Rehearsal("c", network, at, 20, tuple(replace(seen, host=name) for name in names), ways)
+
+
 def names(*hosts: HostWires, tried: bool = True) -> list[str]:
-    return [each.name for each in checks(hosts, tried)]
+    rehearsed = (rehearsal(*(host.name for host in hosts)),) if tried else ()
+    return [each.name for each in checks(hosts, rehearsed)]
 
 
 def test_nothing_speaks_against_a_bond_of_its_own_that_was_tried() -> None:
@@ -57,14 +68,33 @@ def test_each_thing_that_should_not_be_is_found_alone() -> None:
 
 def test_an_mtu_that_differs_is_told_with_who_has_which() -> None:
     jumbo = replace(bonded("b"), wires={n: replace(w, mtu=9000) for n, w in bonded("b").wires.items()})
-    found = [each for each in checks((bonded("a"), jumbo), True) if each.name == "unequal_mtu"]
+    found = [each for each in checks((bonded("a"), jumbo)) if each.name == "unequal_mtu"]
     assert [each.hosts for each in found] == [("a", "b"), ("a", "b")]
     assert "1500 on a bond0, a eth1, a eth2; 9000 on b bond0, b eth1, b eth2" in found[1].sentence
 
 
 def test_every_check_says_why() -> None:
     lone = host("a", wire("eth0"), management="eth0", migration="eth0", storage="eth0")
-    assert all(each.reason.endswith(".") for each in checks((lone, apart("b")), False))
+    assert all(each.reason.endswith(".") for each in checks((lone, apart("b"))))
+
+
+def test_a_rehearsal_shows_a_second_path_to_its_hosts_until_it_is_old() -> None:
+    hosts, whole = (apart("a"), apart("b")), rehearsal("a", "b", network=Carries.MIGRATION)
+    assert [each.name for each in checks(hosts)] == ["no_second_path", "failover_never_tried"]
+    assert checks(hosts, (whole,), now=STALE_SECONDS) == ()
+    (old,) = checks(hosts, (whole,), now=STALE_SECONDS + 1)
+    assert (old.name, old.sentence.split()[-1]) == ("failover_tried_long_ago", "1970-01-01.")
+    found = checks((*hosts, apart("c")), (whole,))
+    assert [(each.name, each.hosts) for each in found] == [
+        ("no_second_path", ("c",)),
+        ("failover_never_tried", ("c",)),
+    ]
+
+
+def test_a_rehearsal_that_went_badly_is_no_proof_and_is_told() -> None:
+    bad = rehearsal("a", "b", network=Carries.MIGRATION, back=False)
+    found = [each.name for each in checks((apart("a"), apart("b")), (bad,))]
+    assert found == ["no_second_path", "failover_did_not_hold", "failover_never_tried"]
 
 
 @pytest.mark.parametrize(

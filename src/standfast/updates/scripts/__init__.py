@@ -22,6 +22,11 @@ _PARTS = {
     "survey": ("common", "survey"),
     "serve": ("common", "probe.pl", "serve"),
     "send": ("common", "probe.pl", "send"),
+    "beat": ("common", "probe.pl", "beat"),
+    "paths": ("common", "paths"),
+    "cut": ("common", "cut"),
+    "away": ("common", "away"),
+    "uncut": ("common", "uncut"),
 }
 
 NAMES = tuple(_PARTS)
@@ -43,4 +48,4 @@ def _part(name: str) -> str:
 
 def kit() -> tuple[tuple[str, bool], ...]:
     """All of these, for an account that is not root; each with whether its input is only read as names."""
-    return tuple((script(name), name in ("exam", "connect")) for name in NAMES)
+    return tuple((script(name), name in ("exam", "connect", "survey", "paths")) for name in NAMES)

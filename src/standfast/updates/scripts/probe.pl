@@ -1,7 +1,10 @@
-# Arguments: serve ADDRESS TOKEN SECONDS, or send ADDRESS PORT TOKEN SECONDS MTU…. The server prints `pid=N` and
+# Arguments: serve ADDRESS TOKEN SECONDS, or send ADDRESS PORT TOKEN SECONDS MTU…, or beat ADDRESS PORT TOKEN SECONDS.
+# The server prints `pid=N` and
 # `port=N`, goes on by itself for SECONDS at most, counts what one visitor with the token sends over TCP, and
 # says so; and sends back, over UDP at the same port, how long each packet with the token was. The sender prints
 # `bits_per_second=N` and `mtu=N`, the largest that came through whole (with IP and UDP headers, IPv4 or IPv6).
+# Beating asks the server twenty times a second over UDP and prints `answers=N` and `silent_seconds=N`, the longest
+# time without an answer.
 use strict;
 use warnings;
 use IO::Select;
@@ -58,6 +61,29 @@ if ($mode eq "serve") {
 }
 
 my ($address, $port, $token, $seconds, @mtus) = @ARGV;
+if ($mode eq "beat") {
+    my $udp = IO::Socket::IP->new(PeerHost => $address, PeerPort => $port, Type => SOCK_DGRAM, Proto => "udp")
+        or trouble "no way to $address: $@";
+    my $wait = IO::Select->new($udp);
+    my ($answers, $longest, $last) = (0, 0, clock());
+    my ($end, $refused) = ($last + $seconds, 0);
+    while ((my $now = clock()) < $end and $refused < 20) { # refused: the server has ended
+        send $udp, $token, 0; # whether it goes out is not asked: what counts is whether an answer comes
+        my $next = $now + 0.05;
+        while ((my $left = $next - clock()) > 0) {
+            $wait->can_read($left) or last;
+            my $from = recv $udp, my $answer, 200, 0;
+            $refused++ if !defined $from and $! == POSIX::ECONNREFUSED();
+            next unless defined $from;
+            my $at = clock();
+            $longest = $at - $last if $at - $last > $longest;
+            ($answers, $last) = ($answers + 1, $at);
+        }
+    }
+    $longest = clock() - $last if clock() - $last > $longest;
+    printf "answers=%d\nsilent_seconds=%.2f\n", $answers, $longest;
+    exit;
+}
 $SIG{PIPE} = "IGNORE";
 $SIG{ALRM} = sub { trouble "no answer from $address within ", $seconds + 8, " s" };
 alarm $seconds + 8;
