@@ -12,7 +12,7 @@ from standfast.model.errors import OutsideError
 from standfast.model.failover import Route
 from standfast.updates.answers import read_answer
 from standfast.updates.failover import as_before, paths_of
-from standfast.updates.scripts import script
+from standfast.updates.scripts import kit, script
 
 ANSWER = """way|10.0.1.2 mig0
 way|10.0.0.9 mgmt0
@@ -94,3 +94,8 @@ def test_where_systemd_does_not_hold_the_way_back_nothing_is_cut(tmp_path: Path)
     )
     assert len(host.read("systemd-run.log").splitlines()) == 1
     assert " down" not in host.read("ip.log")
+
+
+@pytest.mark.parametrize("name", ["survey", "paths"])
+def test_a_host_with_a_kit_takes_addresses_for_names_and_not_for_a_script(name: str) -> None:
+    assert dict(kit())[script(name)]
