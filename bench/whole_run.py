@@ -68,9 +68,11 @@ def whole(hosts: int) -> dict[str, Any]:
             loop = RunLoop(store, RUN, world.outside, rules, lambda: lease)
             ticks, run = 0, store.run(RUN)
             while not run.ended and run.state is not RunState.HELD:
-                if not loop.tick():
+                ticks += 1
+                if loop.tick():
+                    run = store.run(RUN)
+                else:
                     world.clock.sleep(policy.tick_seconds)
-                ticks, run = ticks + 1, store.run(RUN)
         finally:
             store.close()
     return _told(run, world, ticks, time.process_time() - began_cpu, len(made.vms), began)

@@ -145,12 +145,12 @@ def _drive(store: Store, name: RunId, world: SimWorld, plan: Plan, told: Told) -
     lease = store.take_lease("rehearsal", began, ttl_seconds=most - began + SLACK_SECONDS)
     assert lease is not None, "nobody else knows this store"
     loop = RunLoop(store, name, world.outside, rules, lambda: lease)
+    run = store.run(name)
     while True:
         changed = loop.tick()
         now = world.clock.now()
-        run = store.run(name)
         if changed:
-            changed_at = now
+            changed_at, run = now, store.run(name)
             told(run, now - began)
         elif run.ended or (run.state is RunState.HELD and now - changed_at >= QUIET_SECONDS):
             return
