@@ -58,7 +58,11 @@ def _of_active(view: View) -> tuple[Action, ...]:
         or moving.settle(view)
         or owed.settle(view)
         or restored.settle(view)
-        or _hosts(view) + silencing.upkeep(view) + returning.give_back(view) + _run(view)
+        or _hosts(view)
+        + moving.end_again(view)
+        + silencing.upkeep(view)
+        + returning.give_back(view)
+        + _run(view)
     )
 
 

@@ -81,6 +81,18 @@ def _too_long(view: View, move: MoveRow) -> tuple[Action, ...]:
     return (Action((PutMove(changed),), (event,), CancelMove(order_of(move))),)
 
 
+def end_again(view: View) -> tuple[Action, ...]:
+    """Moves that were to be ended and still fly: that call failed, or whoever was to make it died before."""
+    late = (move for move in view.run.started if move.cancel_asked and _flies(view, move))
+    calls = (CancelMove(order_of(move)) for move in late)
+    return tuple(Action(call=call) for call in calls if call.key not in view.seen.under_way)
+
+
+def _flies(view: View, move: MoveRow) -> bool:
+    vm = view.seen.snapshot.vm(move.vm)
+    return vm is not None and vm.flight is not None and vm.host == move.source
+
+
 def _done(view: View, move: MoveRow, outcome: MoveOutcome | None) -> Action:
     record = outcome.record if outcome is not None else None
     parts = []

@@ -385,11 +385,13 @@ def test_a_vm_that_is_seen_nowhere_while_it_changes_hands_is_waited_for() -> Non
     assert judged(None, now=105.0) == ()
 
 
-def test_a_move_past_its_deadline_is_ended_once() -> None:
+def test_a_move_past_its_deadline_is_said_to_be_ended_once_and_asked_to_end_while_it_flies() -> None:
     flying = vm("v", "a", flight=Flight(HostId("b")))
     (action,) = judged(flying, now=401.0)
     assert isinstance(action.call, CancelMove)
-    assert judged(flying, now=402.0, cancel_asked=True) == ()
+    assert len(action.events) == 1
+    (again,) = judged(flying, now=402.0, cancel_asked=True)
+    assert again == Action(call=action.call), "the call alone: nothing is written or told again"
 
 
 def test_a_vm_that_somebody_else_moved_is_no_success_and_no_loss() -> None:
