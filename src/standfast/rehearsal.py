@@ -18,7 +18,7 @@ from standfast.model.errors import StandfastError
 from standfast.model.hostwork import WorkKind
 from standfast.model.ids import HostId, RunId, VmId
 from standfast.model.plan import Plan
-from standfast.model.run import EventRow, Run, RunState
+from standfast.model.run import REHEARSAL, EventRow, Run, RunState
 from standfast.model.units import span
 from standfast.model.unmovable import Handling
 from standfast.platforms.simulated import SimWorld
@@ -85,16 +85,15 @@ def rehearse(
     to no end.
     """
     world = twin(plan, snapshot, seed=seed, trouble=trouble)
-    name = RunId("REHEARSAL")
     with TemporaryDirectory(prefix="standfast-rehearsal-") as folder:
         store = Store.open(Path(folder) / "rehearsal.db")
         try:
             began = world.clock.now()
-            store.create_run(name, plan, digest(plan), actor, began)
-            _drive(store, name, world, plan, told)
+            store.create_run(REHEARSAL, plan, digest(plan), actor, began)
+            _drive(store, REHEARSAL, world, plan, told)
             return Rehearsed(
-                store.run(name),
-                tuple(store.events(name)),
+                store.run(REHEARSAL),
+                tuple(store.events(REHEARSAL)),
                 world.clock.now() - began,
                 world.violations,
                 world.not_given_back,

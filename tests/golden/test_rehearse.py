@@ -29,6 +29,7 @@ def test_a_rehearsal_is_told_as_a_run_and_changes_nothing(planned: Place) -> Non
     printed = planned.run("rehearse", "standfast-plan.json", "--html", "page.html", "--json")
     told = json.loads(printed.out)
     assert (printed.code, told["state"], told["run"]) == (0, "completed", "REHEARSAL")
+    assert told["title"].startswith("Rehearsed on a twin, nothing real is done: ")
     assert [host["pending_after"] for host in told["hosts"]] == [0, 0, 0]
     assert told["rehearsal"]["broken"] == [] == told["rehearsal"]["not_given_back"]
     assert "on a simulated twin by alice" in told["approved_by"]

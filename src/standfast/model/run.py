@@ -55,6 +55,10 @@ class RunState(StrEnum):
 ENDED_STATES = frozenset({RunState.COMPLETED, RunState.DEGRADED, RunState.CANCELLED, RunState.ABANDONED})
 
 
+REHEARSAL = RunId("REHEARSAL")
+"""In the place of a run's id: it was one on a simulated twin, and nothing real was done."""
+
+
 class Verb(StrEnum):
     """What an operator may say to a run; a row in the store that the next tick reads."""
 

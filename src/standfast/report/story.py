@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from standfast.model.run import REHEARSAL
 from standfast.model.units import size, span
 
 MOST_NAMED = 3
@@ -12,7 +13,8 @@ MOST_NAMED = 3
 
 def title(report: dict[str, Any]) -> str:
     """What became of the hosts, and who ended it where that was a person. No full stop."""
-    return _TITLES.get(report["state"], _under_way)(report)
+    told = _TITLES.get(report["state"], _under_way)(report)
+    return f"Rehearsed on a twin, nothing real is done: {told}" if report["run"] == REHEARSAL else told
 
 
 def summary(report: dict[str, Any]) -> str:
