@@ -47,6 +47,9 @@ class Leveller:
         self.hops: list[Hop] = []
         self._cut_levels = (0.0, 0.0)
         self._levels_until = 0
+        self._too_large: dict[int, int] = {}
+        """Memory that a host can't take without breaking the reserve, as found while one move is looked for:
+        nothing larger is tried there. Where a cluster is nearly full that is most of what could be tried."""
 
     def points(self) -> float:
         """Population standard deviation of memory use over the hosts, in percent points."""
@@ -72,6 +75,7 @@ class Leveller:
     def relieve(self) -> bool:
         """One VM off the host that is furthest above its memory ceiling: the smallest that is enough, else
         the largest, to the emptiest host that may take it. False where there is none, or no way."""
+        self._too_large.clear()
         grid = self.grid
         over = grid.held - grid.parting - grid.ceiling
         for host in sorted(self.hosts.tolist(), key=lambda host: -int(over[host])):
@@ -89,6 +93,7 @@ class Leveller:
     def _fill_empty(self) -> bool:
         """One VM for a host that has none, from the fullest host that keeps another, if that evens things
         out."""
+        self._too_large.clear()
         for host in self._idle():
             for near in (NEAR, len(self.hosts)):
                 for vm, target in self._ranked(near, 0.0, least=0.0, only=host):
@@ -112,6 +117,7 @@ class Leveller:
 
     def _step(self, threshold: float) -> bool:
         """The best move that is allowed."""
+        self._too_large.clear()
         for near in (NEAR, 8 * NEAR):
             for vm, target in self._ranked(near, threshold):
                 if self._may(vm, target):
@@ -186,13 +192,16 @@ class Leveller:
     def _may(self, vm: int, target: int) -> bool:
         """Allowed by every rule, and with the reserve kept while the VM counts on both ends."""
         grid = self.grid
-        if not grid.welcome(vm, self.closed)[target]:
+        memory = int(grid.memory[vm])
+        if memory >= self._too_large.get(target, memory + 1) or not grid.welcome(vm, self.closed)[target]:
             return False
-        grid.held[target] += grid.memory[vm]
+        grid.held[target] += memory
         self.spare.ghosts = {vm: target} if vm in grid.mates else {}
         lacking = self.spare.lacking(grid.out)
         self.spare.ghosts = {}
-        grid.held[target] -= grid.memory[vm]
+        grid.held[target] -= memory
+        if lacking is not None and vm not in grid.mates:
+            self._too_large[target] = memory
         return lacking is None
 
     def _make(self, vm: int, target: int) -> bool:

@@ -20,6 +20,8 @@ MOVES_PER_PLAN = 4_000
 """Moves drafted in all, over all tries; about half a second on a core of 2020."""
 
 MOST_TRIES = 120
+LEAST_TRIES = 12
+"""Where the first draft gets stuck: each of the other beginnings may still find a way."""
 
 BYTES_WEIGHT, MOVES_WEIGHT = 0.02, 0.1
 """Ten per cent more moves are worth 1 % of the run's time, ten per cent more bytes 0.2 %: shortest first,
@@ -130,8 +132,11 @@ class Search:
             order = self._alike_together(order, fixed)
         best, best_order = self.candidate(order), list(order)
         best_kind: tuple[int | None, Taste] = (None, Taste.LATE)
-        effort = max(1, best.draft.moves + len(best.last) + len(order))
-        tries = int(share * min(MOST_TRIES, MOVES_PER_PLAN // effort))
+        # A draft that gets stuck has few moves and took as long to find that out.
+        leaving = sum(len(self.grid.leaving(host)) for host in order)
+        effort = max(1, max(best.draft.moves + len(best.last), leaving) + len(order))
+        least = LEAST_TRIES if best.draft.stuck and effort <= MOVES_PER_PLAN else 0
+        tries = int(share * min(MOST_TRIES, max(least, MOVES_PER_PLAN // effort)))
         for other, widest, taste in self._starts(order, fixed):
             if tries <= 0:
                 return best
