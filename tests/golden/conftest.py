@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from standfast.platforms.simulated import FileWorld
+
 # A shell starts what it puts in the background with Ctrl-C ignored, and everything below inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -47,6 +49,11 @@ class Place:
     def write(self, name: str, content: str) -> Path:
         (self.path / name).write_text(content, encoding="utf-8")
         return self.path / name
+
+    def hurry(self) -> None:
+        """Let the world's time pass as fast as it can, once what had to be said in time is said."""
+        with FileWorld(self.path / "world.json").open() as state:
+            state.pace = None
 
     def raw(self, *words: str, env: dict[str, str] | None = None) -> Printed:
         """The command in a process of its own, as a user runs it."""

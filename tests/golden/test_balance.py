@@ -92,6 +92,7 @@ def test_a_second_operator_is_refused_while_the_first_balances(uneven: Place) ->
     assert "its moves are those that were approved: cancel it and balance again" in replanned.err
     said = uneven.run("run", "cancel", env={"SUDO_USER": "bob"})
     assert said.code == 0, said.err
+    uneven.hurry()
     watched = uneven.run("run", "watch")
     assert watched.code == 3, watched.out
     assert re.search(r"The run is cancelled: \d of 3 moves done\. Left where they were: ", watched.out)

@@ -138,6 +138,7 @@ def test_a_second_run_is_refused_while_one_is_active(place: Place) -> None:
         0,
         "Run {run}: cancelled: goes to the next safe point, gives back what was borrowed, then ends.\n",
     )
+    place.hurry()
     watched = place.run("run", "watch")
     assert watched.code == 3, watched.out
     assert "{time} alice: cancelled: " in watched.out
@@ -154,6 +155,7 @@ def test_a_world_that_is_gone_for_a_while_is_waited_for(place: Place) -> None:
     world.rename(world.with_name("elsewhere.json"))
     time.sleep(2.0)
     world.with_name("elsewhere.json").rename(world)
+    place.hurry()
     watched = place.run("run", "watch")
     assert watched.code == 0, watched.out
     assert watched.out.endswith("{time} The run is completed: 3 of 3 hosts done.\n")
@@ -235,6 +237,7 @@ def test_a_dead_controllers_run_is_taken_up_by_the_next_word(place: Place) -> No
     assert place.run("run", "resume", run).err.endswith(
         "No controller was running: started one to take it up.\n"
     )
+    place.hurry()
     watched = place.run("run", "watch", run)
     assert watched.code == 0, watched.out
     assert watched.out.endswith("{time} The run is completed: 3 of 3 hosts done.\n")

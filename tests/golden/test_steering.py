@@ -52,6 +52,7 @@ def test_words_that_make_no_sense_say_so_and_change_nothing(running: Place) -> N
     again = running.run("run", "pause")
     assert (again.code, "the run is paused" in again.err) == (5, True)
     assert running.run("run", "cancel").code == 0
+    running.hurry()
     running.run("run", "watch")
 
 
@@ -78,6 +79,7 @@ def test_hosts_are_skipped_tried_again_and_put_in_another_order(running: Place) 
         last,
         f"skipped: {last} is left as it is",
     )
+    running.hurry()
     watched = running.run("run", "watch")
     assert watched.code == 3
     report = json.loads(running.raw("run", "report", "--json").out)
