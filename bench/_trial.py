@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bench._scenario import OwnTrouble, Scenario, Trouble
+from bench._setclock import SetClock, Stamped
 from standfast.codec import digest
 from standfast.model.cluster import Rules, Snapshot
 from standfast.model.errors import FileFormatError, OutsideError, StandfastError
@@ -24,7 +25,7 @@ from standfast.model.ids import HostId, RunId
 from standfast.model.run import ENDED_PHASES, Run, RunState, Verb
 from standfast.plan.make import make_plan
 from standfast.platforms.simulated import SimWorld
-from standfast.ports import Clock, Outside
+from standfast.ports import Outside
 from standfast.run.loop import RunLoop
 from standfast.run.observe import observe
 from standfast.store import Store, keeping
@@ -91,41 +92,6 @@ class StoreDown(OutsideError):
     """The store can't be used now, as where another process locks it or its disk is full."""
 
 
-class _SetClock:
-    """The world's clock as a controller sees it whose own is off."""
-
-    def __init__(self, inner: Clock) -> None:
-        self._inner = inner
-        self.off_by = 0.0
-
-    def now(self) -> float:
-        return self._inner.now() + self.off_by
-
-    def elapsed(self) -> float:
-        return self._inner.elapsed()
-
-    def sleep(self, seconds: float) -> None:
-        self._inner.sleep(seconds)
-
-
-class _Stamped:
-    """Host work and examiner whose answers bear the time of a controller's own clock, as real ones do."""
-
-    def __init__(self, inner: Any, clock: _SetClock) -> None:
-        self._inner, self._clock = inner, clock
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    def scan(self, *args: Any, **named: Any) -> Any:
-        answer = self._inner.scan(*args, **named)
-        return replace(answer, taken_at=answer.taken_at + self._clock.off_by)
-
-    def examine(self, *args: Any) -> Any:
-        answers = self._inner.examine(*args)
-        return tuple(replace(each, taken_at=each.taken_at + self._clock.off_by) for each in answers)
-
-
 class _Remembered:
     """A store whose rows are read again only after something was written, and by every new controller.
 
@@ -181,7 +147,7 @@ class Trial:
         self.world = SimWorld(scenario.spec)
         self._path = where
         self.store = _Remembered(Store.open(where))
-        self._clock = _SetClock(self.world.clock)
+        self._clock = SetClock(self.world.clock)
         self._own = list(scenario.own)
         self._copies = [max(0.0, one.at - one.seconds) for one in self._own if one.what is Trouble.RESTORE]
         self._passes: list[tuple[float, Callable[[], None]]] = []
@@ -288,8 +254,8 @@ class Trial:
             silencers=tuple(_Mortal(one, "silencer", self._hook) for one in inner.silencers),
             platform=_Mortal(inner.platform, "platform", self._hook),
             fence=_Mortal(inner.fence, "fence", self._hook),
-            work=_Mortal(_Stamped(inner.work, self._clock), "work", self._hook),
-            examiner=_Stamped(inner.examiner, self._clock),
+            work=_Mortal(Stamped(inner.work, self._clock), "work", self._hook),
+            examiner=Stamped(inner.examiner, self._clock),
         )
         store: Any = _Mortal(self.store, "store", self._hook, frozenset({"write", "publish"}))
         return RunLoop(store, RUN, outside, self._rules, lambda: lease)

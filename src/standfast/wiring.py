@@ -27,18 +27,23 @@ if TYPE_CHECKING:
 
 
 def outside_for(
-    cluster: ClusterConfig, state_dir: Path, known_ids: Mapping[str, HostId], clock: WallClock | None = None
+    cluster: ClusterConfig,
+    state_dir: Path,
+    known_ids: Mapping[str, HostId],
+    clock: WallClock | None = None,
+    *,
+    patient: bool = False,
 ) -> Outside:
     """The outside world of one cluster; nothing is connected to yet. `clock` is real time where the cluster
     has no time of its own: it is woken when a migration has ended.
 
-    `known_ids` are host UUIDs by name as seen before: a host that is down can't say its own. Raises
-    StandfastError.
+    `known_ids` are host UUIDs by name as seen before: a host that is down can't say its own. `patient`: the
+    first look may take long, since whoever looks holds no lease. Raises StandfastError.
     """
     if cluster.platform == "simulated":
         outside = _simulated(cluster)
     else:
-        outside = _libvirt(cluster, known_ids, clock or WallClock())
+        outside = _libvirt(cluster, known_ids, clock or WallClock(), patient=patient)
     if cluster.probes and cluster.platform != "simulated":
         from standfast.platforms.probing import Probing
 
@@ -136,9 +141,11 @@ class _Named(Passing):
         return snapshot
 
 
-def _libvirt(cluster: ClusterConfig, known_ids: Mapping[str, HostId], clock: WallClock) -> Outside:
+def _libvirt(
+    cluster: ClusterConfig, known_ids: Mapping[str, HostId], clock: WallClock, *, patient: bool
+) -> Outside:
     from standfast.platforms.libvirt.fence import LibvirtFence
-    from standfast.platforms.libvirt.platform import LibvirtPlatform
+    from standfast.platforms.libvirt.platform import PATIENT_SECONDS, LibvirtPlatform
     from standfast.platforms.libvirt.uri import peer_uri
     from standfast.updates.apt import AptWork
     from standfast.updates.examiner import Peer, SshExaminer
@@ -164,6 +171,7 @@ def _libvirt(cluster: ClusterConfig, known_ids: Mapping[str, HostId], clock: Wal
         mounts_of=fence.mounts,
         journal_of=fence.journal,
         ended=clock.wake,
+        first_seconds=PATIENT_SECONDS if patient else None,
     )
     work = AptWork(targets, name_of=name_of)
     peers = [

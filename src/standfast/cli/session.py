@@ -125,7 +125,7 @@ class Session:
         """The cluster's outside world, closed when the verb ends."""
         from standfast.wiring import outside_for
 
-        outside = outside_for(cluster, self.state_dir, self.known_ids(cluster.name))
+        outside = outside_for(cluster, self.state_dir, self.known_ids(cluster.name), patient=True)
         click.get_current_context().find_root().call_on_close(outside.platform.close)
         return outside
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from ipaddress import ip_address, ip_network
 
 from standfast.doctor.wires import HALF, WORDS
-from standfast.model.failover import FailedWay, Paths, Rehearsal, second_way
+from standfast.model.failover import FailedWay, Paths, Rehearsal, Route
 from standfast.model.units import rate, span
 from standfast.model.wires import Carries, HostWires
 
@@ -65,6 +66,25 @@ def against_paths(paths: Paths, device: str, peers: Sequence[str]) -> Iterator[s
     if paths.own_rules:
         yield f"{name} routes by rules of its own: what would be left can't be told."
     yield from _no_second_way(paths, device, peers)
+
+
+def second_way(routes: tuple[Route, ...], address: str, lost: str) -> str:
+    """The device by which that address would be reached without `lost`; empty where there is no way.
+
+    Longest prefix first, then the lowest metric, as the kernel looks. Raises ValueError for no IP address.
+    """
+    wanted = ip_address(address)
+    fitting = [
+        (-network.prefixlen, route.metric, route)
+        for route in routes
+        if lost not in route.devices
+        and (network := ip_network(route.to, strict=False)).version == wanted.version
+        and wanted in network
+    ]
+    best = min(fitting, key=lambda each: each[:2], default=None)
+    if best is None or best[2].kind != "unicast" or not best[2].devices:
+        return ""
+    return best[2].devices[0]
 
 
 def _no_second_way(paths: Paths, device: str, peers: Sequence[str]) -> Iterator[str]:

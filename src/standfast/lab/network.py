@@ -67,8 +67,12 @@ def make_bridges(names: Names, addresses: Addresses) -> None:
     )
     _ip(lines, what=f"Making the bridges of lab {names.lab}")
     # The bridge itself stays up when all of its hosts' links are gone; its way must not be taken then.
-    setting = f"net.ipv4.conf.{names.bridge(Net.MANAGEMENT)}.ignore_routes_with_linkdown=1"
-    run(["sysctl", "-qw", setting], what=f"Setting {setting}")
+    run(_switch_on(f"ipv4/conf/{names.bridge(Net.MANAGEMENT)}/ignore_routes_with_linkdown"))
+
+
+def _switch_on(setting: str) -> list[str]:
+    """A command; `sysctl` is not on every machine."""
+    return ["sh", "-c", f"echo 1 >/proc/sys/net/{setting}"]
 
 
 def make_host_links(names: Names, addresses: Addresses, number: int, netns: Path) -> None:
@@ -77,8 +81,8 @@ def make_host_links(names: Names, addresses: Addresses, number: int, netns: Path
     netns.parent.mkdir(parents=True, exist_ok=True)
     netns.touch()
     what = f"Making the network of host {number} of lab {names.lab}"
-    quiet = "net.ipv6.conf.all.disable_ipv6=1"  # set inside the new namespace: the lab speaks IPv4 only
-    run(["unshare", f"--net={netns}", "sysctl", "-qw", quiet], check=False)
+    quiet = _switch_on("ipv6/conf/all/disable_ipv6")  # inside the new namespace: the lab speaks IPv4 only
+    run(["unshare", f"--net={netns}", *quiet], check=False)
     outer = []
     for net in Net:
         veth = names.outer_veth(net, number)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address, ip_network
 
 from standfast.model.wires import Carries
 
@@ -46,25 +45,6 @@ class Paths:
     addresses: tuple[str, ...] = ()
     own_rules: bool = False
     silent: str = ""
-
-
-def second_way(routes: tuple[Route, ...], address: str, lost: str) -> str:
-    """The device by which that address would be reached without `lost`; empty where there is no way.
-
-    Longest prefix first, then the lowest metric, as the kernel looks. Raises ValueError for no IP address.
-    """
-    wanted = ip_address(address)
-    fitting = [
-        (-network.prefixlen, route.metric, route)
-        for route in routes
-        if lost not in route.devices
-        and (network := ip_network(route.to, strict=False)).version == wanted.version
-        and wanted in network
-    ]
-    best = min(fitting, key=lambda each: each[:2], default=None)
-    if best is None or best[2].kind != "unicast" or not best[2].devices:
-        return ""
-    return best[2].devices[0]
 
 
 @dataclass(frozen=True, slots=True)

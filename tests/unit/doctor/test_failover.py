@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from standfast.codec import read_file, write_file
-from standfast.doctor.failover import against_paths, against_wires, judged, sentences
+from standfast.doctor.failover import against_paths, against_wires, judged, second_way, sentences
 from standfast.model.failover import (
     FailedHost,
     FailedWay,
@@ -16,7 +16,6 @@ from standfast.model.failover import (
     Rehearsal,
     Rehearsals,
     Route,
-    second_way,
 )
 from standfast.model.wires import Carries, HostWires, Wire
 

@@ -19,6 +19,7 @@ from standfast.platforms.libvirt.hosts import LibvirtHost
 from standfast.platforms.libvirt.platform import LibvirtPlatform
 from standfast.platforms.libvirt.reading import Reader
 from standfast.platforms.libvirt.surroundings import Surroundings
+from standfast.run.serve import LEASE_SECONDS
 
 TEST = "test:///default"
 DOWN = "qemu+unix:///system?socket=/nowhere"
@@ -102,7 +103,7 @@ def test_a_host_that_hangs_is_not_waited_for_twice(monkeypatch: pytest.MonkeyPat
         return read(self, connection)
 
     monkeypatch.setattr(Reader, "read", slow)
-    monkeypatch.setattr(room, "FIRST_SECONDS", 0.5)
+    monkeypatch.setattr(room, "ANSWER_SECONDS", 0.5)
     monkeypatch.setattr(room, "RETRY_SECONDS", 0.1)
     platform = make({"quick": TEST, "slow": TEST}, known={"slow": "s"})
     platform.observe()
@@ -114,8 +115,9 @@ def test_a_host_that_hangs_is_not_waited_for_twice(monkeypatch: pytest.MonkeyPat
     platform.close()
 
 
-def test_a_host_that_takes_long_to_begin_is_waited_for_the_first_time(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(("first_seconds", "seen"), [(5.0, [True, False]), (None, [False, False])])
+def test_a_host_that_takes_long_to_begin_is_waited_for_once_where_there_is_time(
+    monkeypatch: pytest.MonkeyPatch, first_seconds: float | None, seen: list[bool]
 ) -> None:
     read: Callable[[Reader, Any], Any] = Reader.read
 
@@ -125,10 +127,20 @@ def test_a_host_that_takes_long_to_begin_is_waited_for_the_first_time(
 
     monkeypatch.setattr(Reader, "read", slow)
     monkeypatch.setattr(room, "ANSWER_SECONDS", 0.1)
-    platform = make({"slow": TEST})
+    monkeypatch.setattr(room, "RETRY_SECONDS", 0.1)
+    declared = [LibvirtHost("slow", TEST)]
+    platform = LibvirtPlatform(
+        "c", declared, clock=time.time, ssh_config=None, known_ids={}, first_seconds=first_seconds
+    )
     looks = [platform.observe().hosts[0].reachable for _ in range(2)]
     platform.close()
-    assert looks == [True, False]
+    assert looks == seen
+
+
+def test_a_controllers_look_ends_before_its_lease_though_no_host_answers() -> None:
+    """It looks in its round, and renews between rounds: whoever looks for longer never gets to act."""
+    assert room.ANSWER_SECONDS < LEASE_SECONDS
+    assert make({"a": TEST})._first_seconds is None, "patience is asked for by those who hold no lease"
 
 
 def test_moves_that_can_not_be_are_refused_with_a_reason() -> None:

@@ -7,15 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from bench._setclock import SetClock, Stamped
 from run_build import host, move, ready, row, run, snapshot, vm
 from run_drive import RUN, Drive, DriveMaker, open_drives
 
-from standfast.model.exam import Exam
-from standfast.model.hostwork import UpdateState
-from standfast.model.ids import HostId
 from standfast.model.run import MoveState, Phase, Run, RunState
 from standfast.platforms.simulated import SimSpec
-from standfast.ports import Clock
 from standfast.run.decide import decide
 from standfast.run.seen import Seen
 from standfast.store import SetBack
@@ -33,47 +30,13 @@ def drives(tmp_path: Path) -> Iterator[DriveMaker]:
         yield make
 
 
-class Settable:
-    """The world's clock, as a controller sees it whose own was set."""
-
-    def __init__(self, inner: Clock) -> None:
-        self._inner, self.off_by = inner, 0.0
-
-    def now(self) -> float:
-        return self._inner.now() + self.off_by
-
-    def elapsed(self) -> float:
-        return self._inner.elapsed()
-
-    def sleep(self, seconds: float) -> None:
-        self._inner.sleep(seconds)
-
-
-class Stamped:
-    """Host work and examiner whose answers bear the controller's time, as real ones do."""
-
-    def __init__(self, inner: object, clock: Settable) -> None:
-        self._inner, self._clock = inner, clock
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._inner, name)
-
-    def scan(self, host: HostId, *, refresh: bool) -> UpdateState:
-        answer: UpdateState = self._inner.scan(host, refresh=refresh)  # type: ignore[attr-defined]
-        return replace(answer, taken_at=answer.taken_at + self._clock.off_by)
-
-    def examine(self, *asked: object) -> tuple[Exam, ...]:
-        answers = self._inner.examine(*asked)  # type: ignore[attr-defined]
-        return tuple(replace(each, taken_at=each.taken_at + self._clock.off_by) for each in answers)
-
-
-def set_clock(drive: Drive) -> Settable:
+def set_clock(drive: Drive) -> SetClock:
     """Give the controller a clock of its own from here on."""
-    clock = Settable(drive.world.clock)
+    clock = SetClock(drive.world.clock)
     drive.world.outside = replace(
         drive.world.outside,
         clock=clock,
-        work=Stamped(drive.world.outside.work, clock),  # type: ignore[arg-type]
+        work=Stamped(drive.world.outside.work, clock),
         examiner=Stamped(drive.world.outside.examiner, clock),
     )
     return clock

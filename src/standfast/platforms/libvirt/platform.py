@@ -29,10 +29,11 @@ from standfast.platforms.libvirt.surroundings import Surroundings
 from standfast.platforms.libvirt.uri import connection_uri, peer_uri
 
 ANSWER_SECONDS = 10.0
-"""How long a host that answered last time is waited for."""
-FIRST_SECONDS = 30.0
-"""And one that was never asked: libvirt starts with the first who asks, and looks then at what its QEMU can
-do. A host that is down costs less: its connection fails sooner."""
+"""How long a host that answered last time, or was never asked, is waited for. Well below the time for which
+a controller's lease lasts: it looks in its round, and would lose the lease."""
+PATIENT_SECONDS = 30.0
+"""`first_seconds` for who holds no lease: libvirt starts with the first who asks, and looks then at what its
+QEMU can do. A host that is down costs less: its connection fails sooner."""
 RETRY_SECONDS = 1.0
 """How long one that did not is waited for: it must not slow every tick down."""
 STUCK_SECONDS = 20.0
@@ -76,7 +77,8 @@ class LibvirtPlatform:
     same bytes; `mounts_of(host name)` tells mounts, bridges and network devices (`LibvirtFence.mounts` does).
     A disk that neither says to be shared counts as local, a bridge that is not told of as missing.
     `journal_of(host name, seconds back)` (`LibvirtFence.journal`) helps to say why a migration failed.
-    `ended` is called, from any thread, when a migration of this process has ended.
+    `ended` is called, from any thread, when a migration of this process has ended. `first_seconds`: how long
+    the first look waits for each host; None: as long as any other.
     """
 
     def __init__(
@@ -91,8 +93,10 @@ class LibvirtPlatform:
         mounts_of: LookAround = _nothing_around,
         journal_of: JournalOf = _no_journal,
         ended: Callable[[], None] = lambda: None,
+        first_seconds: float | None = None,
     ) -> None:
         self.cluster = cluster
+        self._first_seconds = first_seconds
         self._clock = clock
         self._shared_paths = tuple(shared_paths)
         self._events = EventLog(clock)
@@ -132,7 +136,7 @@ class LibvirtPlatform:
 
     def observe(self) -> Snapshot:
         """See `ports.Platform`. Takes as long as the slowest host that answers, at most `ANSWER_SECONDS`,
-        the first time `FIRST_SECONDS`."""
+        or `first_seconds` the first time."""
         with self._lock:
             self._ask_all()
             jobs = {station.host.name: self._jobs(station) for station in self._stations}
@@ -166,7 +170,7 @@ class LibvirtPlatform:
 
     def _ask_all(self) -> None:
         now = time.monotonic()
-        first = all(station.asked_at == 0.0 for station in self._stations)
+        first, self._first_seconds = self._first_seconds, None
         for station in self._stations:
             if (
                 station.pending is not None
@@ -181,7 +185,7 @@ class LibvirtPlatform:
                 station.asked_at = now
         steady = [station.pending for station in self._stations if station.answered and station.pending]
         others = [station.pending for station in self._stations if not station.answered and station.pending]
-        wait_for(steady, FIRST_SECONDS if first else ANSWER_SECONDS)
+        wait_for(steady, ANSWER_SECONDS if first is None else first)
         wait_for(others, max(0.0, RETRY_SECONDS - (time.monotonic() - now)))
         for station in self._stations:
             self._take_answer(station)
