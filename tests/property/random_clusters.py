@@ -68,6 +68,21 @@ def clusters(draw: st.DrawFn) -> Snapshot:
 
 
 @st.composite
+def broken_clusters(draw: st.DrawFn) -> Snapshot:
+    """Rules that the placement may break: groups and pins drawn without looking at it."""
+    plain = draw(clusters())
+    there = [host.id for host in plain.hosts]
+    groups, pins = list(plain.rules.anti_affinity), list(plain.rules.pins)
+    if plain.vms:
+        some = st.lists(st.sampled_from([vm.id for vm in plain.vms]), min_size=1, max_size=3, unique=True)
+        groups += [AntiAffinity(f"drawn-{number}", frozenset(draw(some))) for number in range(2)]
+        pinned = {pin.vm for pin in pins}
+        where = st.lists(st.sampled_from(there), min_size=1, max_size=3)
+        pins += [Pin(vm, frozenset(draw(where))) for vm in draw(some) if vm not in pinned]
+    return replace(plain, rules=replace(plain.rules, anti_affinity=tuple(groups), pins=tuple(pins)))
+
+
+@st.composite
 def shuffled(draw: st.DrawFn, snapshot: Snapshot) -> Snapshot:
     """The same cluster, told in another order."""
     return replace(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from statistics import pstdev
 
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from random_clusters import clusters, shuffled
+from random_clusters import broken_clusters, clusters, shuffled
 
 from standfast.model.cluster import Snapshot, VmState
+from standfast.model.errors import RefusedError
 from standfast.model.plan import Plan
 from standfast.model.policy import Policy
 from standfast.plan.balance import balance_plan
@@ -65,3 +66,32 @@ def test_the_order_in_which_a_cluster_is_told_does_not_matter(data: st.DataObjec
     snapshot = data.draw(clusters())
     plan = balance_plan(snapshot, Policy(), now=0.0)
     assert balance_plan(data.draw(shuffled(snapshot)), Policy(), now=0.0).rebalance == plan.rebalance
+
+
+def broken(snapshot: Snapshot) -> set[tuple[str, ...]]:
+    """Broken pins, and pairs of mates on one host, told apart from the code under test."""
+    at = {vm.id: vm.host for vm in snapshot.vms}
+    found = {("pin", vm) for vm, hosts in snapshot.rules.pins_of.items() if at[vm] not in hosts}
+    pairs = {
+        ("pair", *sorted((one, other)))
+        for rule in snapshot.rules.anti_affinity
+        for one in rule.vms
+        for other in rule.vms - {one}
+        if at[one] == at[other]
+    }
+    return found | pairs
+
+
+@settings(max_examples=50)
+@given(broken_clusters())
+def test_broken_rules_are_mended_and_none_is_broken_for_it(snapshot: Snapshot) -> None:
+    try:
+        plan = balance_plan(snapshot, Policy(), now=0.0, goal=100.0)
+    except RefusedError:
+        assume(False)
+    before, after = broken(snapshot), broken(carried_out(plan, snapshot))
+    assert violations(plan, snapshot) == ()
+    assert after <= before
+    assert bool(plan.rebalance) == (after != before), "a move for nothing, or none for something"
+    told = {str(warning) for warning in plan.warnings}
+    assert plan.refusals or bool(after) == bool(told)

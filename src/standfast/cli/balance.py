@@ -53,6 +53,8 @@ def balance(
 ) -> int:
     """Show which VMs to move so that hosts are evenly used, and what that costs. Changes nothing.
 
+    Rules that are broken as things stand are mended first, whatever the threshold.
+
     With --out the moves are written as a plan that `standfast apply` carries out. Exit codes: 0; with
     --detailed-exitcode 10 if there is something to do; 5 if it is refused.
     """

@@ -65,6 +65,7 @@ class BalanceWatch:
             "balancing is recommended",
             cluster=name,
             moves=len(plan.rebalance),
+            mend=plan.balance.mending_moves,
             why=evenness(plan.balance),
             do=f"standfast balance --cluster {name} --recommended; standfast apply {self.file}",
         )

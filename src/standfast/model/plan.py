@@ -163,6 +163,8 @@ class Balance:
     """No plan comes to `points_after` with less memory moved; 0: not known (hosts of several sizes)."""
     why_no_more: str = ""
     """What keeps it from the goal, as a sentence; empty where the goal is reached."""
+    mending_moves: int = 0
+    """How many of the moves mend a rule that is broken as things stand."""
 
 
 @dataclass(frozen=True)  # without slots: what is looked up often is sorted once

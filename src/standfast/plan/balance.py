@@ -3,7 +3,7 @@
 The score is the population standard deviation of memory use over the hosts that take VMs, in percent points.
 A move is worth its cost where it makes two hosts more alike that differ by more than the goal, weighed with
 what it sends: a VM that is written to so fast that its memory is sent twice has to even out twice as much.
-Hosts above their memory ceiling are relieved first, whatever the score says.
+Rules that are broken as things stand are mended first, whatever the score says (`mend.py`).
 """
 
 from __future__ import annotations
@@ -34,11 +34,12 @@ from standfast.plan.drift import basis
 from standfast.plan.grid import Grid
 from standfast.plan.lengths import Lengths, move_seconds, move_seconds_p95
 from standfast.plan.level import Leveller, Points, bytes_of, fluid_bytes
+from standfast.plan.mend import mend
 from standfast.plan.pack import Hop
 from standfast.plan.sane import refuse_contradictions
 from standfast.plan.spare import Spare
 from standfast.plan.spread import may_overlap
-from standfast.plan.standing import broken_now
+from standfast.plan.standing import broken_rules
 from standfast.plan.times import shared, timed
 
 STEPS = {1: 4.0, 2: 2.0, 3: 1.0, 4: 0.5, 5: 0.25}
@@ -66,9 +67,9 @@ def balance_plan(
 ) -> Plan:
     """A plan of moves alone, few bytes in all, that ends at `goal` points (None: of the policy) or lower.
 
-    `most_moves` is the budget (None: of the policy). Every move lowers the score, or relieves a host above
-    its ceiling, breaks no rule and keeps the reserve; a plan without moves is one with nothing to do. Without
-    a reserve to begin with it is refused. RefusedError where the snapshot contradicts itself.
+    `most_moves` is the budget (None: of the policy). Every move lowers the score or mends a rule that is
+    broken, breaks none and keeps the reserve; a plan without moves is one with nothing to do. Without a
+    reserve to begin with it is refused. RefusedError where the snapshot contradicts itself.
     """
     refuse_contradictions(snapshot)
     budget = policy.balance_moves_max or None if most_moves is None else most_moves
@@ -80,7 +81,7 @@ def balance_plan(
     stages = work.stages(hops)
     moves = tuple(work.moves(stages))
     p95 = sum(stage.seconds_p95 for stage in stages)
-    warnings = [each for each in broken_now(board) if each.code is not Code.NO_RESERVE]
+    warnings = list(broken_rules(work.board_after(hops)))
     warnings += work.left_as_they_are() if lacking is None else ()
     balance = work.balance(hops, moves, budget)
     return Plan(
@@ -130,6 +131,7 @@ class _Work:
         takes = self.grid.takes & (self.grid.capacity > 0)
         self.level = Leveller(self.grid, self.spare, np.flatnonzero(takes).tolist(), self.grid.still)
         self.risky: list[Vm] = []
+        self.mended: tuple[Hop, ...] = ()
         self.level.dear = self._dear()
         self.level.worth_points = goal
         self.before = self.level.loads().copy()
@@ -139,9 +141,10 @@ class _Work:
         """What each VM's move sends, as a multiple of its memory. VMs that may be dark too long stay."""
         grid, level = self.grid, self.level
         dear = np.ones(len(grid.vm_ids))
+        two = level.hosts[:2].tolist()
         for vm in np.flatnonzero(~level.still).tolist():
             source = int(grid.at[vm])
-            target = next((host for host in level.hosts.tolist() if host != source), None)
+            target = next((host for host in two if host != source), None)
             if target is None:
                 continue
             about = self.board.vms[grid.vm_ids[vm]]
@@ -153,30 +156,34 @@ class _Work:
         return dear
 
     def hops(self, budget: int | None) -> tuple[Hop, ...]:
-        """All moves in order, done on the grid: of several ways to the goal the one that sends least."""
+        """All moves in order, done on the grid: those that mend, then of several ways to the goal the one
+        that sends least."""
+        level = self.level
+        self.mended = mend(level, most_moves=budget)
         best: tuple[tuple[float, int], tuple[Hop, ...]] | None = None
-        begin, still = self.grid.state(), self.level.still
+        begin, still = self.grid.state(), level.still
         for shyness in WAYS:
-            self.level.still, self.level.hops, self.level.shyness = still.copy(), [], shyness
-            self.level.forget_levels()
-            hops = self._one_way(budget)
-            sent = int(sum(self.level.dear[vm] * self.grid.memory[vm] + SETTING_UP for vm, _, _ in hops))
-            rank = (max(self.goal, round(self.level.points(), 6)), sent)
+            level.still, level.hops, level.shyness = still.copy(), list(self.mended), shyness
+            level.forget_levels()
+            hops = level.run(self.goal, most_moves=budget, fill=False)
+            sent = int(sum(level.dear[vm] * self.grid.memory[vm] + SETTING_UP for vm, _, _ in hops))
+            rank = (max(self.goal, round(level.points(), 6)), sent)
             if best is None or rank < best[0]:
                 best = (rank, hops)
             self.grid.restore(begin)
-            if not hops:
+            if len(hops) == len(self.mended):
                 break
         assert best is not None, "there is a way to try"
-        for vm, _, target in best[1]:
+        for vm, _, target in best[1][len(self.mended) :]:
             self.grid.move(vm, target)
         return best[1]
 
-    def _one_way(self, budget: int | None) -> tuple[Hop, ...]:
-        level = self.level
-        while (budget is None or len(level.hops) < budget) and level.relieve():
-            pass
-        return level.run(self.goal, most_moves=budget, fill=False)
+    def board_after(self, hops: Sequence[Hop]) -> Board:
+        """The cluster as it is when these have been made."""
+        board = self.board.copy() if hops else self.board
+        for vm, _, target in hops:
+            board.move(self.grid.vm_ids[vm], self.grid.host_ids[target])
+        return board
 
     def stages(self, hops: Sequence[Hop]) -> list[Stage]:
         """The moves told as few stages; the grid is in the state after all of them, before and afterwards."""
@@ -262,6 +269,7 @@ class _Work:
             memory_bytes=bytes_of(grid, hops),
             memory_bytes_at_least=min(least, bytes_of(grid, hops)),
             why_no_more=self._why_no_more(points, len(hops), budget),
+            mending_moves=len(self.mended),
         )
 
     def _why_no_more(self, points: float, moves: int, budget: int | None) -> str:

@@ -108,11 +108,12 @@ class Losses:
         self.stale = set()
         count = self.snapshot.rules.reserve_hosts
         up = [host for host in self.order if self.hosts[host].reachable and host not in out]
-        if not self.vms:
+        homeless = any(self.inside[host] for host in out)
+        if not self.vms or (count == 0 and not homeless):
             return None
         if len(up) < count:
             return tuple(up)
-        open_ = up if any(self.inside[host] for host in out) or count == 0 else self._open(out, up, count)
+        open_ = up if homeless or count == 0 else self._open(out, up, count)
         if not open_:
             return None
         pools = open_ if count == 1 else up

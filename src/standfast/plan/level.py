@@ -72,23 +72,14 @@ class Leveller:
                 break
         return tuple(self.hops)
 
-    def relieve(self) -> bool:
-        """One VM off the host that is furthest above its memory ceiling: the smallest that is enough, else
-        the largest, to the emptiest host that may take it. False where there is none, or no way."""
+    def to_emptiest(self, vm: int) -> bool:
+        """The VM to the host that is least full with it, of those that may take it; False where none may."""
         self._too_large.clear()
         grid = self.grid
-        over = grid.held - grid.parting - grid.ceiling
-        for host in sorted(self.hosts.tolist(), key=lambda host: -int(over[host])):
-            if over[host] <= 0:
-                return False
-            vms = [vm for vm in grid.residents[host] if not self.still[vm]]
-            vms.sort(key=lambda vm: (grid.memory[vm] < over[host], abs(grid.memory[vm] - over[host]), vm))
-            loads = self.loads()
-            for vm in vms:
-                for target in sorted(self.hosts.tolist(), key=lambda other: (loads[other], other)):
-                    if self._may(vm, target):
-                        return self._make(vm, target)
-        return False
+        room = np.flatnonzero(grid.welcome(vm, self.closed))
+        share = (grid.held[room] + grid.memory[vm]) / np.maximum(1, grid.capacity[room])
+        targets = room[np.argsort(share, kind="stable")].tolist()
+        return any(self._may(vm, target) and self._make(vm, target) for target in targets)
 
     def _fill_empty(self) -> bool:
         """One VM for a host that has none, from the fullest host that keeps another, if that evens things

@@ -132,7 +132,9 @@ def _groups(snapshot: Snapshot) -> Iterator[Reason]:
 
 
 def _apart(vms: list[VmId], pins: dict[VmId, frozenset[HostId]]) -> bool:
-    """Whether each can have a host of its own: a matching by augmenting paths."""
+    """Whether each can have a host of its own: by counting, else a matching by augmenting paths."""
+    if all(len(pins[vm]) >= len(vms) for vm in vms):
+        return True
     taken: dict[HostId, VmId] = {}
 
     def find(vm: VmId, seen: set[HostId]) -> bool:

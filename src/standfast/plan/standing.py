@@ -11,7 +11,15 @@ from standfast.plan.headroom import reserve
 
 
 def broken_now(board: Board) -> Iterator[Reason]:
-    """Rules that the cluster breaks as it stands: anti-affinity, pins, memory ceilings, reserve."""
+    """What the cluster breaks as it stands: rules, and the reserve."""
+    yield from broken_rules(board)
+    lacking = reserve(board, frozenset())
+    if lacking is not None:
+        yield lacking
+
+
+def broken_rules(board: Board) -> Iterator[Reason]:
+    """Anti-affinity, pins and memory ceilings that are broken as things stand."""
     for group in board.rules.anti_affinity:
         together: dict[str, list[str]] = {}
         for vm in sorted(group.vms & board.vms.keys()):
@@ -40,6 +48,3 @@ def broken_now(board: Board) -> Iterator[Reason]:
                 "It takes no VM until it is below.",
                 host=host.id,
             )
-    lacking = reserve(board, frozenset())
-    if lacking is not None:
-        yield lacking

@@ -54,7 +54,16 @@ def _even(told: Balance, loads: list[float], points: float) -> str:
 
 
 def goal_sentence(told: Balance) -> str:
-    """Whether the goal is reached, what keeps the plan from it, and how near it is to the least possible."""
+    """What is mended, whether the goal is reached, what keeps the plan from it, and how near it is to the
+    least possible."""
+    mended = ""
+    if told.mending_moves:
+        verb = "mends" if told.mending_moves == 1 else "mend"
+        mended = f"{told.mending_moves} of the moves {verb} what is against the rules as things stand. "
+    return mended + _goal(told)
+
+
+def _goal(told: Balance) -> str:
     goal = f"{told.goal_points:g} points"
     if told.why_no_more:
         head = f"The goal of {goal} is not reached. {told.why_no_more}"
