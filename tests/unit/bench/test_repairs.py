@@ -11,6 +11,9 @@ import pytest
 from bench import repairs
 from bench.claim import Settings, Skipped
 
+from standfast.model.policy import Policy
+from standfast.plan.balance import balance_plan
+
 
 def instance() -> dict[str, Any]:
     """Five hosts of 10 and 10, the last one lost; host 0 asks for 12 of CPU since VM 1's demand rose."""
@@ -43,7 +46,7 @@ def test_a_repair_runs_what_was_lost_within_its_part_and_relieves_the_host_that_
     case = repairs.read(instance())
     assert case.again == (6,)
     assert repairs.overfull(case, case.at) == [(0, "uCpu")]
-    plan = repairs.balance_plan(repairs.told(case), repairs.Policy(), now=0.0, goal=100.0)
+    plan = balance_plan(repairs.told(case), Policy(), now=0.0, goal=100.0)
     targets = {repairs._number(move.vm): repairs._number(move.target) for move in plan.rebalance}
     assert targets[6] in (1, 3)
     assert targets.get(2) != 1, "3 is there"
