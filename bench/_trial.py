@@ -160,6 +160,7 @@ class Trial:
         self.verdict = Verdict(scenario.seed, "", must_complete=scenario.must_complete)
         self._chance = random.Random(scenario.seed + 1)
         self._loop: RunLoop | None = None
+        self._starts = 0
         self._began = self.world.clock.now()
         self._mishaps = sorted(scenario.mishaps, key=lambda mishap: mishap.at)
         self._words = list(scenario.words)
@@ -245,6 +246,7 @@ class Trial:
     def _controller(self) -> RunLoop:
         """A new controller; the one before, if any, is as dead as a process can be."""
         self.store.forget()
+        self._starts += 1
         lease = self.store.take_lease("torture", self.world.clock.now(), ttl_seconds=1e12)
         assert lease is not None
         inner = self.world.outside
@@ -438,7 +440,8 @@ class Trial:
         self._note(f"restored from a copy of {self.world.clock.now() - self._copied_at:.0f} s ago")
         self._loop = None
         self.store.close()
-        keeping.restore(self._copy, self._path)
+        # Each start takes a second, as one does outside: it is the time that keeps epochs apart.
+        keeping.restore(self._copy, self._path, now=self.world.clock.now() + self._starts)
         self.store = _Remembered(Store.open(self._path))
         self._changed_at = self.world.clock.now()
 

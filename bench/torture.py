@@ -113,8 +113,15 @@ def outcomes(
     seeds: Sequence[int], jobs: int | None = None, limit_seconds: float = LIMIT_SECONDS
 ) -> Iterator[Outcome]:
     """All of them, in so many processes; None: one per processor."""
-    with ProcessPoolExecutor(jobs, initializer=gc.disable) as pool:
+    with ProcessPoolExecutor(jobs, initializer=_without_gc) as pool:
         yield from pool.map(functools.partial(_outcome, limit_seconds=limit_seconds), seeds, chunksize=8)
+
+
+def _without_gc() -> None:
+    """No looking for cycles while a run is played, and never among what is there before the first one."""
+    gc.disable()
+    gc.collect()
+    gc.freeze()
 
 
 def summary(found: Sequence[Outcome], seconds: float) -> dict[str, Any]:

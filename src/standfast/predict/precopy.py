@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from standfast.model.cluster import Host, Vm
 from standfast.model.learnt import Learnt
+from standfast.model.memory import MemoryUse
 from standfast.model.moves import Prediction
 from standfast.predict.calibrate import P95_FACTOR, Way, at_stop, estimate
 from standfast.predict.dirty import steady
@@ -54,6 +55,14 @@ SLOWER = 1.25
 a quarter, a guess by far more; a link shared with other traffic is slower, not faster."""
 
 
+BASIS = {
+    "windows": "dirty rate at several windows",
+    "rate": "one dirty rate",
+    "default": "a default dirty rate",
+}
+"""What a prediction rests on, in words."""
+
+
 def goodput_bytes_per_second(
     source: Host, target: Host, *, bits_per_second: int | None = None, share: float = 1.0
 ) -> float:
@@ -61,33 +70,47 @@ def goodput_bytes_per_second(
 
     `bits_per_second` overrides what the hosts say of their migration links; the slower end counts.
     """
+    return _goodput(_link_bits_per_second(source, target, bits_per_second), share)
+
+
+def _link_bits_per_second(source: Host, target: Host, bits_per_second: int | None) -> int:
     known = [rate for rate in (source.migration_bits_per_second, target.migration_bits_per_second) if rate]
-    link = bits_per_second or min(known, default=DEFAULT_BITS_PER_SECOND)
-    return GOODPUT * link / 8 / max(1, share)
+    return bits_per_second or min(known, default=DEFAULT_BITS_PER_SECOND)
+
+
+def _goodput(link_bits_per_second: int, share: float) -> float:
+    return GOODPUT * link_bits_per_second / 8 / max(1, share)
 
 
 def dirty_rate(vm: Vm) -> float:
     """Bytes per second that the VM dirties: measured, else the stated default."""
     if vm.dirty_bytes_per_second is not None:
         return vm.dirty_bytes_per_second
-    return min(vm.memory_bytes * DEFAULT_DIRTY_SHARE, DEFAULT_DIRTY_BYTES_PER_SECOND)
+    return _usual_rate(vm.memory_bytes)
+
+
+def _usual_rate(memory_bytes: int) -> float:
+    return min(memory_bytes * DEFAULT_DIRTY_SHARE, DEFAULT_DIRTY_BYTES_PER_SECOND)
 
 
 def guest_of(vm: Vm) -> tuple[Guest, str]:
     """The VM as the round model sees it, and what that rests on: `windows`, `rate` or `default`."""
-    use = vm.memory_use
+    return _guest(vm.memory_bytes, vm.memory_use, vm.dirty_bytes_per_second)
+
+
+def _guest(memory_bytes: int, use: MemoryUse | None, measured_rate: float | None) -> tuple[Guest, str]:
     zero = state = 0
     if use is not None:
-        zero, state = min(use.zero_bytes, vm.memory_bytes), use.state_bytes
-    written = vm.memory_bytes - zero
+        zero, state = min(use.zero_bytes, memory_bytes), use.state_bytes
+    written = memory_bytes - zero
     if use is not None and len(use.dirty) > 1:
         curve, rests_on = _measured(use.dirty, written, use.sampled_share), "windows"
-    elif vm.dirty_bytes_per_second is not None:
-        curve, rests_on = steady(vm.dirty_bytes_per_second, written, RATE_WINDOW_SECONDS), "rate"
+    elif measured_rate is not None:
+        curve, rests_on = steady(measured_rate, written, RATE_WINDOW_SECONDS), "rate"
     else:
-        curve, rests_on = steady(dirty_rate(vm), written), "default"
-    share = zero / vm.memory_bytes if vm.memory_bytes else 0.0
-    return Guest(float(vm.memory_bytes), curve, share, float(state)), rests_on
+        curve, rests_on = steady(_usual_rate(memory_bytes), written), "default"
+    share = zero / memory_bytes if memory_bytes else 0.0
+    return Guest(float(memory_bytes), curve, share, float(state)), rests_on
 
 
 _measured = lru_cache(maxsize=4096)(curve_of)
@@ -96,9 +119,13 @@ _copied = lru_cache(maxsize=16384)(copy)
 
 def engine_for(vm: Vm, *, auto_converge: bool = False) -> Engine:
     """QEMU as it is asked to move this VM: its downtime limit is what the black-out budget leaves."""
+    return _engine(vm.blackout_budget_seconds, auto_converge)
+
+
+def _engine(budget_seconds: float | None, auto_converge: bool) -> Engine:
     limit = DOWNTIME_LIMIT_SECONDS
-    if vm.blackout_budget_seconds is not None:
-        limit = max(0.0, min(limit, vm.blackout_budget_seconds - SWITCHOVER_SECONDS))
+    if budget_seconds is not None:
+        limit = max(0.0, min(limit, budget_seconds - SWITCHOVER_SECONDS))
     return Engine(
         downtime_limit_seconds=limit,
         auto_converge=AutoConverge() if auto_converge else None,
@@ -130,9 +157,36 @@ def predict_move(
     `converges` is False, the brown-out is the time until it is given up, and the black-out is what a forced
     switch-over would take then.
     """
-    link = goodput_bytes_per_second(source, target, bits_per_second=bits_per_second, share=share)
-    guest, rests_on = guest_of(vm)
-    engine = engine_for(vm, auto_converge=auto_converge)
+    link = _link_bits_per_second(source, target, bits_per_second)
+    alone = _by_rounds(
+        vm.memory_bytes,
+        vm.memory_use,
+        vm.dirty_bytes_per_second,
+        vm.blackout_budget_seconds,
+        link,
+        share,
+        auto_converge,
+    )
+    if learnt is None or not alone.converges:
+        return alone
+    return _taught(alone, learnt, vm, source, target)
+
+
+@lru_cache(maxsize=16384)
+def _by_rounds(
+    memory_bytes: int,
+    use: MemoryUse | None,
+    measured_rate: float | None,
+    budget_seconds: float | None,
+    link_bits_per_second: int,
+    share: float,
+    auto_converge: bool,
+) -> Prediction:
+    """By the round model alone. What it depends on is spelt out, so that VMs that are alike share it, and a
+    run that asks again at each tick is told again."""
+    link = _goodput(link_bits_per_second, share)
+    guest, rests_on = _guest(memory_bytes, use, measured_rate)
+    engine = _engine(budget_seconds, auto_converge)
     likely = copying(guest, Path(link), engine)
     wary = copying(_dirtier(guest, DIRTIER[rests_on]), Path(link / SLOWER), engine)
     rate = engine.sending_bytes_per_second(Path(link))
@@ -144,39 +198,45 @@ def predict_move(
     blackout_p95 = (
         P95_FACTOR * engine.stop_seconds + (likely.p95_left_bytes + guest.state_bytes) / rate * SLOWER
     )
-    blackout_p95 = max(blackout_p95, blackout)
-    words = {
-        "windows": "dirty rate at several windows",
-        "rate": "one dirty rate",
-        "default": "a default dirty rate",
-    }
-    basis = words[rests_on]
-    if learnt is not None and likely.converges:
-        way = Way("", str(source.id), str(target.id), str(vm.id))
-        sent = learnt.sent.get(str(vm.id), learnt.sent_usual)
-        if learnt.brownout is not None:
-            told = estimate(learnt.brownout, way, sent * (likely.seconds - again), sent * again)
-            brownout, brownout_p95 = told.p50, told.p95
-            basis += f", {told.moves} former moves"
-        if learnt.blackout is not None:
-            left = at_stop(switch, again, sent)
-            told = estimate(learnt.blackout, way, left, BUFFERED_BYTES / rate)
-            blackout, blackout_p95 = told.p50, told.p95
     return Prediction(
         brownout_seconds=brownout,
-        brownout_p95_seconds=max(brownout, brownout_p95),
+        brownout_p95_seconds=brownout_p95,
         blackout_seconds=blackout,
         blackout_p95_seconds=max(blackout, blackout_p95),
         wire_bytes=round(likely.sent_bytes + likely.left_bytes + guest.state_bytes),
         converges=likely.converges,
         sure=likely.converges and wary.converges,
         slowed=likely.throttle,
-        basis=basis,
+        basis=BASIS[rests_on],
         once_seconds=likely.seconds - again,
         again_seconds=again,
         switch_seconds=switch,
         buffered_seconds=BUFFERED_BYTES / rate,
         share=max(1.0, share),
+    )
+
+
+def _taught(alone: Prediction, learnt: Learnt, vm: Vm, source: Host, target: Host) -> Prediction:
+    """The same with what former moves taught, where there were any."""
+    way = Way("", str(source.id), str(target.id), str(vm.id))
+    sent = learnt.sent.get(str(vm.id), learnt.sent_usual)
+    brownout, brownout_p95, basis = alone.brownout_seconds, alone.brownout_p95_seconds, alone.basis
+    blackout, blackout_p95 = alone.blackout_seconds, alone.blackout_p95_seconds
+    if learnt.brownout is not None:
+        told = estimate(learnt.brownout, way, sent * alone.once_seconds, sent * alone.again_seconds)
+        brownout, brownout_p95 = told.p50, told.p95
+        basis += f", {told.moves} former moves"
+    if learnt.blackout is not None:
+        left = at_stop(alone.switch_seconds, alone.again_seconds, sent)
+        told = estimate(learnt.blackout, way, left, alone.buffered_seconds)
+        blackout, blackout_p95 = told.p50, told.p95
+    return replace(
+        alone,
+        brownout_seconds=brownout,
+        brownout_p95_seconds=max(brownout, brownout_p95),
+        blackout_seconds=blackout,
+        blackout_p95_seconds=max(blackout, blackout_p95),
+        basis=basis,
     )
 
 

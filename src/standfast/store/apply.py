@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Table, Update, and_, bindparam, case, insert, or_, select, update
+from sqlalchemy import BindParameter, Table, and_, bindparam, case, insert, or_, select, update
 
 from standfast.model.errors import RefusedError
 from standfast.model.ids import RunId
@@ -30,20 +30,73 @@ from standfast.store.changes import (
     SetBack,
     TakeJournal,
 )
+from standfast.store.prepared import Prepared, Transaction
 
 
 @cache
-def _update(table: Table, key: tuple[str, ...], values: tuple[str, ...]) -> Update:
-    """Put together once for each table: that takes as long as to carry it out."""
+def _update(table: Table, key: tuple[str, ...], values: tuple[str, ...]) -> Prepared:
     found = and_(*(table.c[name] == bindparam(f"key_{name}") for name in key))
-    return update(table).where(found).values({name: bindparam(name) for name in values})
+    return Prepared(update(table).where(found).values({name: bindparam(name) for name in values}))
+
+
+@cache
+def _insert(table: Table, columns: tuple[str, ...]) -> Prepared:
+    return Prepared(insert(table), columns)
+
+
+_h, _m, _j, _c = schema.host.c, schema.move.c, schema.journal.c, schema.command.c
+_RUN: BindParameter[str] = bindparam("key_run")
+_NOW: BindParameter[float] = bindparam("now")
+_BACK: BindParameter[float] = bindparam("seconds")
+
+_STATE = Prepared(select(schema.run.c.state).where(schema.run.c.id == bindparam("key_id")).with_for_update())
+
+_BORROWED = and_(
+    *(_j[name] == bindparam(f"key_{name}") for name in ("run", "host", "kind", "name")),
+    _j.given_back_at.is_(None),
+)
+_IS_BORROWED = Prepared(select(_j.id).where(_BORROWED))
+_GIVE = Prepared(update(schema.journal).where(_BORROWED).values(given_back_at=bindparam("given_back_at")))
+
+_WAITING = and_(_c.id == bindparam("key_id"), _c.run == _RUN, _c.handled_at.is_(None))
+_HANDLE = Prepared(
+    update(schema.command)
+    .where(_WAITING)
+    .values(handled_at=bindparam("handled_at"), outcome=bindparam("outcome"))
+)
+
+# Times that go back with a clock: those of hosts, of moves under way or ended later than it is now, and of
+# what was borrowed later than it is now.
+_HOSTS_BACK = Prepared(
+    update(schema.host)
+    .where(_h.run == _RUN)
+    .values(
+        {
+            **{each: each - _BACK for each in (_h.since, _h.healthy_since, _h.unreachable_since)},
+            _h.next_call_at: case((_h.next_call_at > _BACK, _h.next_call_at - _BACK), else_=0.0),
+        }
+    )
+)
+_MOVES_BACK = Prepared(
+    update(schema.move)
+    .where(_m.run == _RUN, or_(_m.state == MoveState.STARTED.value, _m.ended_at > _NOW))
+    .values({each: each - _BACK for each in (_m.started_at, _m.deadline_at, _m.ended_at)})
+)
+_TAKEN_LATER = Prepared(
+    select(schema.journal).where(
+        _j.run == _RUN,
+        _j.given_back_at.is_(None),
+        _j.taken_at > _NOW,
+        or_(*(_j.kind == kind for kind in TIMED)),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Writing:
     """One transaction's writes to one run. `now` is Unix seconds."""
 
-    connection: Connection
+    transaction: Transaction
     run: RunId
     cluster: str
     now: float
@@ -71,15 +124,17 @@ class Writing:
     def record(self, events: Sequence[NewEvent]) -> None:
         """Append the events, in order, as of now."""
         if events:
-            audit.append(self.connection, [self._event(event) for event in events])
+            audit.append(self.transaction, [self._event(event) for event in events])
 
     def put(self, table: Table, key: dict[str, str], values: dict[str, Any]) -> None:
         """Update the run's row of that key, or add it."""
         key = {"run": self.run, **key}
         found = {f"key_{name}": value for name, value in key.items()}
-        statement = _update(table, tuple(key), tuple(values))
-        if self.connection.execute(statement, {**found, **values}).rowcount == 0:
-            self.connection.execute(insert(table), {**key, "cluster": self.cluster, **values})
+        if self.transaction.do(_update(table, tuple(key), tuple(values)), **found, **values) == 0:
+            self._add(table, {**key, "cluster": self.cluster, **values})
+
+    def _add(self, table: Table, values: dict[str, Any]) -> None:
+        self.transaction.do(_insert(table, tuple(values)), **values)
 
     def _event(self, event: NewEvent) -> dict[str, Any]:
         return {
@@ -95,10 +150,7 @@ class Writing:
         }
 
     def _put_run(self, change: PutRun) -> None:
-        table = schema.run
-        state = self.connection.execute(
-            select(table.c.state).where(table.c.id == self.run).with_for_update()
-        ).scalar_one()
+        state = self.transaction.value(_STATE, key_id=self.run)
         if not rows.knows_state(state) and change.state is not RunState.ABANDONED:
             self._keep_state(state, change.state)
             return
@@ -109,13 +161,15 @@ class Writing:
             ended_at = self.now if change.ended_at is None else change.ended_at
         reason = None if change.reason is None else rows.text_of(change.reason)
         values = {"state": str(change.state), "reason": reason, "ended_at": ended_at}
-        self.connection.execute(update(table).where(table.c.id == self.run).values(values))
+        self._change_run(values)
+
+    def _change_run(self, values: dict[str, Any]) -> None:
+        self.transaction.do(_update(schema.run, ("id",), tuple(values)), key_id=self.run, **values)
 
     def _put_plan(self, plan: Plan) -> None:
-        body, table = rows.text_of(plan), schema.run
+        body = rows.text_of(plan)
         self.put(schema.plan, {}, {"body": body})
-        digest = hashlib.sha256(body.encode()).hexdigest()
-        self.connection.execute(update(table).where(table.c.id == self.run).values(plan_digest=digest))
+        self._change_run({"plan_digest": hashlib.sha256(body.encode()).hexdigest()})
 
     def _keep_state(self, state: str, wanted: RunState) -> None:
         """A newer release's word stays. Not an error: a controller that dies of it would help nobody."""
@@ -123,19 +177,12 @@ class Writing:
             text = f"The run was not set to {wanted}: a newer release left it in {state!r}."
             self.record([NewEvent("run_state_kept", text, data={"state": state, "wanted": str(wanted)})])
 
-    def _borrowed(self, change: TakeJournal | GiveJournal) -> Any:
-        table = schema.journal
-        return and_(
-            table.c.run == self.run,
-            table.c.host == change.host,
-            table.c.kind == change.kind,
-            table.c.name == change.name,
-            table.c.given_back_at.is_(None),
-        )
+    def _key(self, change: TakeJournal | GiveJournal) -> dict[str, Any]:
+        named = {"key_host": change.host, "key_kind": change.kind, "key_name": change.name}
+        return {"key_run": self.run, **named}
 
     def _take(self, change: TakeJournal) -> None:
-        table = schema.journal
-        if self.connection.execute(select(table.c.id).where(self._borrowed(change))).first() is None:
+        if self.transaction.value(_IS_BORROWED, **self._key(change)) is None:
             values = {
                 "run": self.run,
                 "cluster": self.cluster,
@@ -145,50 +192,32 @@ class Writing:
                 "before": rows.text_of(change.before),
                 "taken_at": self.now,
             }
-            self.connection.execute(insert(table).values(values))
+            self._add(schema.journal, values)
 
     def _give(self, change: GiveJournal) -> None:
-        statement = update(schema.journal).where(self._borrowed(change))
-        self.connection.execute(statement.values(given_back_at=self.now))
+        self.transaction.do(_GIVE, **self._key(change), given_back_at=self.now)
 
     def _handle(self, change: HandleCommand) -> None:
-        table = schema.command
-        waiting = and_(table.c.id == change.id, table.c.run == self.run, table.c.handled_at.is_(None))
-        statement = update(table).where(waiting)
-        self.connection.execute(statement.values(handled_at=self.now, outcome=change.outcome))
+        done = {"handled_at": self.now, "outcome": change.outcome}
+        self.transaction.do(_HANDLE, key_id=change.id, key_run=self.run, **done)
 
     def _set_back(self, seconds: float) -> None:
         """All hosts' times, and those of moves that are under way or ended later than it is now. The journal
         only grows: what is timed there is given back and taken anew, as of now."""
-        host, move, journal = schema.host, schema.move, schema.journal
-        times = (host.c.since, host.c.healthy_since, host.c.unreachable_since)
-        values: dict[Any, Any] = {column: column - seconds for column in times}
-        values[host.c.next_call_at] = case(
-            (host.c.next_call_at > seconds, host.c.next_call_at - seconds), else_=0.0
-        )
-        self.connection.execute(update(host).where(host.c.run == self.run).values(values))
-        columns = (move.c.started_at, move.c.deadline_at, move.c.ended_at)
-        late = or_(move.c.state == MoveState.STARTED.value, move.c.ended_at > self.now)
-        self.connection.execute(
-            update(move)
-            .where(move.c.run == self.run, late)
-            .values({column: column - seconds for column in columns})
-        )
-        late = and_(
-            journal.c.run == self.run, journal.c.given_back_at.is_(None), journal.c.taken_at > self.now
-        )
-        for row in self.connection.execute(select(journal).where(late, journal.c.kind.in_(TIMED))).all():
+        self.transaction.do(_HOSTS_BACK, key_run=self.run, seconds=seconds)
+        self.transaction.do(_MOVES_BACK, key_run=self.run, seconds=seconds, now=self.now)
+        for row in list(self.transaction.named(_TAKEN_LATER, key_run=self.run, now=self.now)):
             before = json.loads(row.before)
             self._give(GiveJournal(row.host, row.kind, row.name))
             self._take(TakeJournal(row.host, row.kind, row.name, before))
 
 
 def create_run(
-    connection: Connection, run: RunId, plan: Plan, plan_digest: str, approved_by: str, now: float
+    transaction: Transaction, run: RunId, plan: Plan, plan_digest: str, approved_by: str, now: float
 ) -> None:
     """Add a run, its plan, its hosts and the event `run_created`. Raises IntegrityError for a second active
     run of the cluster."""
-    writing = Writing(connection, run, plan.cluster, now)
+    writing = Writing(transaction, run, plan.cluster, now)
     first = {
         "id": run,
         "cluster": plan.cluster,
@@ -197,7 +226,7 @@ def create_run(
         "approved_by": approved_by,
         "created_at": now,
     }
-    connection.execute(insert(schema.run).values(first))
+    transaction.do(_insert(schema.run, tuple(first)), **first)
     writing.put(schema.plan, {}, {"body": rows.text_of(plan)})
     for position, step in enumerate(plan.steps):
         writing.apply(PutHost(HostRow(step.host, step.name, position, Phase.PLANNED, since=now)))

@@ -13,9 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import insert, select
 
 from standfast.store import schema
+from standfast.store.prepared import Prepared, Transaction
 
 FIELDS = ("run", "cluster", "at", "kind", "host", "vm", "text", "data", "actor")
 """What of an event the digest covers, in this order. Its id is given by its place in the chain."""
@@ -40,33 +41,32 @@ def link(before: str, event: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(said, separators=(",", ":")).encode()).hexdigest()
 
 
-_LAST = select(schema.event.c.chain).order_by(schema.event.c.id.desc()).limit(1).with_for_update()
+_LAST = Prepared(select(schema.event.c.chain).order_by(schema.event.c.id.desc()).limit(1).with_for_update())
+_ADD = Prepared(insert(schema.event), (*FIELDS, "chain"))
+_ALL = Prepared(select(schema.event).order_by(schema.event.c.id))
 
 
-def append(connection: Connection, events: Sequence[dict[str, Any]]) -> None:
+def append(transaction: Transaction, events: Sequence[dict[str, Any]]) -> None:
     """Write events at the end of the chain, within a writer's transaction."""
-    table = schema.event
-    before = connection.execute(_LAST).scalar_one_or_none() or ""
+    before = transaction.value(_LAST) or ""
     linked = []
     for event in events:
         before = link(before, event)
         linked.append({**event, "chain": before})
-    connection.execute(insert(table), linked)
+    transaction.do_each(_ADD, linked)
 
 
-def walk(connection: Connection) -> Iterator[tuple[int, dict[str, Any], str]]:
+def walk(transaction: Transaction) -> Iterator[tuple[int, dict[str, Any], str]]:
     """All events in order: id, what the digest covers, the digest on record."""
-    table = schema.event
-    for row in connection.execute(select(table).order_by(table.c.id)):
-        found = row._mapping
-        yield found["id"], {name: found[name] for name in FIELDS}, found["chain"]
+    for row in transaction.named(_ALL):
+        yield row.id, {name: getattr(row, name) for name in FIELDS}, row.chain
 
 
-def verify(connection: Connection) -> Chain:
+def verify(transaction: Transaction) -> Chain:
     """Follow the chain from its begin to its end, or to where it breaks."""
     before = ""
     heads: set[str] = set()
-    for number, event, chain in walk(connection):
+    for number, event, chain in walk(transaction):
         if link(before, event) != chain:
             return Chain(len(heads), before, number, frozenset(heads))
         before = chain

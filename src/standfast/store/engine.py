@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError
 from ulid import ULID
 
 from standfast.model.errors import FileFormatError, OutsideError, StandfastError
 from standfast.store import migrate, sqlite
+from standfast.store.prepared import Transaction
 from standfast.store.schema import HEAD, REVISIONS
 
 
@@ -22,34 +24,50 @@ class Database:
     def __init__(self, engine: Engine, path: Path) -> None:
         self.path = path
         self.engine = engine
-        self._writer = engine.execution_options(**{sqlite.WRITE_OPTION: True})
 
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def reading(self) -> AbstractContextManager[Transaction]:
         """One consistent view of all tables. Raises StandfastError where the file can't be used."""
-        with self._explained(), self.engine.begin() as connection:
-            yield connection
+        return self._transaction("BEGIN")
 
-    @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self) -> AbstractContextManager[Transaction]:
         """One transaction that holds the write lock from its beginning: all of it is kept, or nothing.
 
         Raises StandfastError where the file can't be written, and lets IntegrityError through.
         """
-        with self._explained(), self._writer.begin() as connection:
-            yield connection
+        # A reader that becomes a writer gets SQLITE_BUSY at once, without waiting, if somebody wrote since.
+        return self._transaction("BEGIN IMMEDIATE")
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[Transaction]:
+        try:
+            held = self.engine.raw_connection()
+            try:
+                connection: Any = held.driver_connection
+                connection.execute(begin)
+                try:
+                    yield Transaction(connection)
+                    connection.commit()
+                except BaseException:
+                    connection.rollback()
+                    raise
+            finally:
+                held.close()
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.Error as error:
+            raise sqlite.explain(error, self.path) from error
+
+    @contextmanager
+    def changing_schema(self) -> Iterator[Connection]:
+        """A writer's transaction for migrations. Raises StandfastError where the file can't be written."""
+        try:
+            with self.engine.begin() as connection:
+                yield connection
+        except DBAPIError as error:
+            raise sqlite.explain(error.orig, self.path) from error
 
     def close(self) -> None:
         self.engine.dispose()
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except IntegrityError:
-            raise
-        except DBAPIError as error:
-            raise sqlite.explain(error.orig, self.path) from error
 
 
 def open_database(path: Path, *, read_only: bool) -> Database:
@@ -95,7 +113,7 @@ def _create(path: Path) -> None:
         sqlite.make_file(draft)
         database = Database(sqlite.engine(draft, read_only=False), path)
         try:
-            with database.writing() as connection:
+            with database.changing_schema() as connection:
                 migrate.upgrade(connection, HEAD)
         finally:
             database.close()
@@ -113,7 +131,7 @@ def _migrate(path: Path) -> None:
     """Back up, then migrate, with the write lock held over both so that the copy misses nothing."""
     database = Database(sqlite.engine(path, read_only=False, references=False), path)
     try:
-        with database.writing() as connection:
+        with database.changing_schema() as connection:
             found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one()
             if found == HEAD:
                 return  # another process was faster

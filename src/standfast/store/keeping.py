@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,8 +41,10 @@ def back_up(path: Path, copy: Path) -> None:
     _copied(path, copy)
 
 
-def restore(copy: Path, path: Path) -> Path | None:
+def restore(copy: Path, path: Path, *, now: float | None = None) -> Path | None:
     """Put a copy in the place of the store at `path`; returns where what was there before is kept.
+
+    `now` in Unix seconds, the time it is if it is not said.
 
     Nobody may have the store open. Raises FileFormatError where the copy is no store, damaged, or of a newer
     release, and OutsideError; the store is then as it was.
@@ -69,7 +72,7 @@ def restore(copy: Path, path: Path) -> Path | None:
     fresh = path.with_name(f"{path.name}.restored")
     fresh.unlink(missing_ok=True)
     _copied(copy, fresh)
-    _told_restored(fresh)
+    _told_restored(fresh, int(time.time() if now is None else now))
     for suffix in ("-wal", "-shm"):
         Path(f"{path}{suffix}").unlink(missing_ok=True)
     fresh.replace(path)
@@ -77,14 +80,13 @@ def restore(copy: Path, path: Path) -> Path | None:
     return kept
 
 
-def _told_restored(path: Path) -> None:
+def _told_restored(path: Path, now: int) -> None:
     """What happened after the copy was made is not in it: hosts may know more than the store.
 
     They remember the highest epoch that they have seen: the next one taken is above the present Unix time,
     which no count of restarts overtakes; a copy made before any was taken has no row to raise. And each host
     of a run that goes on is marked: what it still has of the run has to be looked for.
     """
-    now = "CAST(strftime('%s', 'now') AS INTEGER)"
     first = "INSERT OR IGNORE INTO lease (id, holder, epoch, expires_at, ttl_seconds) VALUES (1, '', 0, 0, 0)"
     mark = (
         "INSERT INTO journal (run, cluster, host, kind, name, before, taken_at) "

@@ -8,13 +8,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from standfast.model.errors import LeaseLostError
+from standfast.store.prepared import Prepared, Transaction
 from standfast.store.schema import lease as table
 
 _NOBODY = ""
-_ROW = select(table.c.holder, table.c.epoch, table.c.expires_at, table.c.ttl_seconds).with_for_update()
+_COLUMNS = ("holder", "epoch", "expires_at", "ttl_seconds")
+_ROW = Prepared(select(*(table.c[name] for name in _COLUMNS)).with_for_update())
+_ADD = Prepared(insert(table), ("id", *_COLUMNS))
+_PUT = Prepared(update(table).values({name: bindparam(name) for name in _COLUMNS}))
+_RENEW = Prepared(update(table).values(expires_at=bindparam("expires_at")))
+_RELEASE = Prepared(
+    update(table)
+    .where(table.c.epoch == bindparam("key_epoch"), table.c.holder == bindparam("key_holder"))
+    .values(holder=_NOBODY, expires_at=0.0)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +43,22 @@ class _Held(NamedTuple):
     ttl_seconds: float
 
 
-def current(connection: Connection) -> Lease | None:
+def current(transaction: Transaction) -> Lease | None:
     """The lease as last taken, which may have expired; None if it was never taken or was released."""
-    row = _row(connection)
+    row = _row(transaction)
     if row is None or row.holder == _NOBODY:
         return None
     return Lease(row.holder, row.epoch, row.expires_at)
 
 
-def take(connection: Connection, holder: str, now: float, ttl_seconds: float) -> Lease | None:
+def take(transaction: Transaction, holder: str, now: float, ttl_seconds: float) -> Lease | None:
     """The lease, with a new epoch; None while another holder's has not expired.
 
     A holder that still has it gets it anew, with a new epoch: it may have been restarted.
     """
     if not holder:
         raise ValueError("a lease needs a holder's name")
-    row = _row(connection)
+    row = _row(transaction)
     if row is not None and row.holder not in (_NOBODY, holder) and row.expires_at > now:
         return None
     epoch = 1 if row is None else row.epoch + 1
@@ -58,42 +68,42 @@ def take(connection: Connection, holder: str, now: float, ttl_seconds: float) ->
         "expires_at": now + ttl_seconds,
         "ttl_seconds": ttl_seconds,
     }
-    connection.execute(
-        insert(table).values(id=1, **values) if row is None else update(table).values(**values)
-    )
+    if row is None:
+        transaction.do(_ADD, id=1, **values)
+    else:
+        transaction.do(_PUT, **values)
     return Lease(holder, epoch, now + ttl_seconds)
 
 
-def renew(connection: Connection, lease: Lease, now: float) -> Lease:
+def renew(transaction: Transaction, lease: Lease, now: float) -> Lease:
     """As long again as it was taken for. One that has expired but that nobody took is still ours.
 
     Raises LeaseLostError.
     """
-    row = guard(connection, lease.epoch)
+    row = guard(transaction, lease.epoch)
     if row.holder != lease.holder:
         raise _lost(lease.epoch, row)
     expires_at = now + row.ttl_seconds
-    connection.execute(update(table).values(expires_at=expires_at))
+    transaction.do(_RENEW, expires_at=expires_at)
     return Lease(lease.holder, lease.epoch, expires_at)
 
 
-def release(connection: Connection, lease: Lease) -> None:
+def release(transaction: Transaction, lease: Lease) -> None:
     """Let it go, so that the next one need not wait. Nothing happens if it is no longer ours."""
-    ours = (table.c.epoch == lease.epoch) & (table.c.holder == lease.holder)
-    connection.execute(update(table).where(ours).values(holder=_NOBODY, expires_at=0.0))
+    transaction.do(_RELEASE, key_epoch=lease.epoch, key_holder=lease.holder)
 
 
-def guard(connection: Connection, epoch: int) -> _Held:
+def guard(transaction: Transaction, epoch: int) -> _Held:
     """Hold the lease row until the transaction ends. Raises LeaseLostError if it isn't of that epoch."""
-    row = _row(connection)
+    row = _row(transaction)
     if row is None or row.epoch != epoch or row.holder == _NOBODY:
         raise _lost(epoch, row)
     return row
 
 
-def _row(connection: Connection) -> _Held | None:
-    row = connection.execute(_ROW).one_or_none()
-    return None if row is None else _Held(*row)
+def _row(transaction: Transaction) -> _Held | None:
+    rows = transaction.all(_ROW)
+    return _Held(*rows[0]) if rows else None
 
 
 def _lost(epoch: int, row: _Held | None) -> LeaseLostError:

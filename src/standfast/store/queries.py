@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import BindParameter, Connection, bindparam, func, select
+from sqlalchemy import BindParameter, bindparam, func, select
 
 from standfast.model.errors import RefusedError, StandfastError, UsageError
 from standfast.model.ids import RunId
@@ -22,24 +22,36 @@ from standfast.model.run import (
     Verb,
 )
 from standfast.store import rows, schema
+from standfast.store.prepared import Prepared, Transaction
 
-# Built once: a tick makes them all, and putting one together takes as long as asking it.
 _ID: BindParameter[str] = bindparam("id")
-_RUN = select(schema.run).where(schema.run.c.id == _ID)
-_DIGEST = select(schema.run.c.plan_digest).where(schema.run.c.id == _ID)
-_CLUSTER = select(schema.run.c.cluster).where(schema.run.c.id == _ID)
-_HOSTS = select(*rows.HOST_COLUMNS).where(schema.host.c.run == _ID)
-_MOVES = (
-    select(*rows.MOVE_COLUMNS)
-    .where(schema.move.c.run == _ID)
-    .order_by(schema.move.c.started_at, schema.move.c.id)
+_r, _h, _m, _j, _c, _e = (
+    table.c for table in (schema.run, schema.host, schema.move, schema.journal, schema.command, schema.event)
 )
-_JOURNAL = select(schema.journal).where(schema.journal.c.run == _ID).order_by(schema.journal.c.id)
-_COMMANDS = (
-    select(schema.command)
-    .where(schema.command.c.run == _ID, schema.command.c.handled_at.is_(None))
-    .order_by(schema.command.c.id)
+
+# What every tick asks.
+_RUN = Prepared(select(schema.run).where(_r.id == _ID))
+_DIGEST = Prepared(select(_r.plan_digest).where(_r.id == _ID))
+_CLUSTER = Prepared(select(_r.cluster).where(_r.id == _ID))
+_HOSTS = Prepared(select(*rows.HOST_COLUMNS).where(_h.run == _ID))
+_MOVES = Prepared(select(*rows.MOVE_COLUMNS).where(_m.run == _ID).order_by(_m.started_at, _m.id))
+_JOURNAL = Prepared(select(*rows.JOURNAL_COLUMNS).where(_j.run == _ID).order_by(_j.id))
+_COMMANDS = Prepared(select(schema.command).where(_c.run == _ID, _c.handled_at.is_(None)).order_by(_c.id))
+_ACTIVE = select(_r.id).where(_r.ended_at.is_(None)).order_by(_r.created_at, _r.id)
+_ALL_ACTIVE = Prepared(_ACTIVE)
+_TO_RETURN = Prepared(
+    select(_r.id)
+    .where(
+        _r.ended_at.is_not(None),
+        _r.id.in_(
+            select(_c.run)
+            .where(_c.handled_at.is_(None), _c.verb == Verb.RETURN.value)
+            .union(select(_h.run).where(_h.asked == "return", _h.cordon_taken == 1))
+        ),
+    )
+    .order_by(_r.created_at, _r.id)
 )
+_EVENTS = Prepared(select(schema.event).where(_e.run == _ID, _e.id > bindparam("after")).order_by(_e.id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +68,9 @@ class RunSummary:
     approved_by: str
 
 
-def run(connection: Connection, id: RunId, plan: Plan) -> Run:
+def run(transaction: Transaction, id: RunId, plan: Plan) -> Run:
     """The run with all of its rows. Raises UsageError("run_unknown"), FileFormatError("row_unreadable")."""
-    row = connection.execute(_RUN, {"id": id}).one_or_none()
+    row = transaction.one(_RUN, id=id)
     if row is None:
         raise run_unknown(id)
     why = rows.why_held(row.state, plan)
@@ -70,59 +82,52 @@ def run(connection: Connection, id: RunId, plan: Plan) -> Run:
         plan_digest=row.plan_digest,
         approved_by=row.approved_by,
         created_at=row.created_at,
-        hosts=_hosts(connection, id),
-        moves=_moves(connection, id),
-        journal=_journal(connection, id),
-        commands=_commands(connection, id),
+        hosts=_hosts(transaction, id),
+        moves=_moves(transaction, id),
+        journal=_journal(transaction, id),
+        commands=_commands(transaction, id),
         reason=why or rows.reason_of(row.reason, f"run {id}"),
         ended_at=row.ended_at,
     )
 
 
-def plan(connection: Connection, run: RunId) -> Plan:
+def plan(transaction: Transaction, run: RunId) -> Plan:
     """The run's plan. Raises UsageError("run_unknown"), FileFormatError("row_unreadable")."""
     table = schema.plan.c
-    body = connection.execute(select(table.body).where(table.run == run)).scalar_one_or_none()
+    body = transaction.value(Prepared(select(table.body).where(table.run == run)))
     if body is None:
         raise run_unknown(run)
     return rows.plan_of(body, f"plan of run {run}")
 
 
-def plan_digest(connection: Connection, run: RunId) -> str:
+def plan_digest(transaction: Transaction, run: RunId) -> str:
     """The digest of the run's plan. Raises UsageError("run_unknown")."""
-    digest = connection.execute(_DIGEST, {"id": run}).scalar_one_or_none()
+    digest = transaction.value(_DIGEST, id=run)
     if digest is None:
         raise run_unknown(run)
     return str(digest)
 
 
-def cluster_of(connection: Connection, run: RunId) -> str:
+def cluster_of(transaction: Transaction, run: RunId) -> str:
     """The cluster of the run. Raises UsageError("run_unknown")."""
-    cluster = connection.execute(_CLUSTER, {"id": run}).scalar_one_or_none()
+    cluster = transaction.value(_CLUSTER, id=run)
     if cluster is None:
         raise run_unknown(run)
     return str(cluster)
 
 
-def active(connection: Connection, cluster: str | None = None) -> tuple[RunId, ...]:
+def active(transaction: Transaction, cluster: str | None = None) -> tuple[RunId, ...]:
     """Runs that have not ended, oldest first."""
-    table = schema.run.c
-    query = select(table.id).where(table.ended_at.is_(None)).order_by(table.created_at, table.id)
-    if cluster is not None:
-        query = query.where(table.cluster == cluster)
-    return tuple(RunId(id) for id in connection.execute(query).scalars())
+    query = _ALL_ACTIVE if cluster is None else Prepared(_ACTIVE.where(_r.cluster == cluster))
+    return tuple(RunId(id) for (id,) in transaction.all(query))
 
 
-def to_return(connection: Connection) -> tuple[RunId, ...]:
+def to_return(transaction: Transaction) -> tuple[RunId, ...]:
     """Runs that have ended, with a word not taken up or a host whose cordon is to be taken back."""
-    table, command, host = schema.run.c, schema.command.c, schema.host.c
-    unheard = select(command.run).where(command.handled_at.is_(None), command.verb == Verb.RETURN.value)
-    cordoned = select(host.run).where(host.asked == "return", host.cordon_taken == 1)
-    query = select(table.id).where(table.ended_at.is_not(None), table.id.in_(unheard.union(cordoned)))
-    return tuple(RunId(id) for id in connection.execute(query.order_by(table.created_at, table.id)).scalars())
+    return tuple(RunId(id) for (id,) in transaction.all(_TO_RETURN))
 
 
-def with_host(connection: Connection, cluster: str, host_name: str) -> tuple[RunId, ...]:
+def with_host(transaction: Transaction, cluster: str, host_name: str) -> tuple[RunId, ...]:
     """Runs of the cluster that have a host of that name, the newest first."""
     table, host = schema.run.c, schema.host.c
     query = (
@@ -131,19 +136,19 @@ def with_host(connection: Connection, cluster: str, host_name: str) -> tuple[Run
         .where(table.cluster == cluster, host.name == host_name)
         .order_by(table.created_at.desc(), table.id.desc())
     )
-    return tuple(RunId(id) for id in connection.execute(query).scalars())
+    return tuple(RunId(id) for (id,) in transaction.all(Prepared(query)))
 
 
-def outcome(connection: Connection, command: int) -> tuple[str, bool] | None:
+def outcome(transaction: Transaction, command: int) -> tuple[str, bool] | None:
     """What became of a word and whether it was done; None if it was not taken up yet."""
     table = schema.command.c
-    row = connection.execute(select(table.outcome, table.handled_at).where(table.id == command)).one_or_none()
+    row = transaction.one(Prepared(select(table.outcome, table.handled_at).where(table.id == command)))
     if row is None or row.handled_at is None:
         return None
     return row.outcome, " changes nothing: " not in row.outcome
 
 
-def summaries(connection: Connection, cluster: str | None) -> tuple[RunSummary, ...]:
+def summaries(transaction: Transaction, cluster: str | None) -> tuple[RunSummary, ...]:
     """All runs, of one cluster or of all, newest first."""
     table, host = schema.run.c, schema.host.c
     total = select(func.count()).where(host.run == table.id)
@@ -166,11 +171,11 @@ def summaries(connection: Connection, cluster: str | None) -> tuple[RunSummary, 
             hosts_done=row.done,
             approved_by=row.approved_by,
         )
-        for row in connection.execute(query)
+        for row in transaction.named(Prepared(query))
     )
 
 
-def find(connection: Connection, prefix: str) -> RunId:
+def find(transaction: Transaction, prefix: str) -> RunId:
     """The one run whose id begins so, in either case; `last` is the newest.
 
     Raises UsageError("run_unknown", "run_unnamed", "run_ambiguous"), RefusedError("no_runs").
@@ -185,7 +190,7 @@ def find(connection: Connection, prefix: str) -> RunId:
     else:
         alike = func.lower(table.id).startswith(prefix.lower(), autoescape=True)
         query = select(table.id).where(alike).order_by(func.length(table.id), table.id).limit(2)
-    found = connection.execute(query).scalars().all()
+    found = [id for (id,) in transaction.all(Prepared(query))]
     if not found:
         raise run_unknown(prefix)
     if len(found) > 1 and found[0].lower() != prefix.lower():
@@ -198,38 +203,37 @@ def find(connection: Connection, prefix: str) -> RunId:
     return RunId(found[0])
 
 
-def events(connection: Connection, run: RunId, after: int) -> tuple[EventRow, ...]:
+def events(transaction: Transaction, run: RunId, after: int) -> tuple[EventRow, ...]:
     """The run's events with an id above `after`, in order."""
-    table = schema.event
-    query = select(table).where(table.c.run == run, table.c.id > after).order_by(table.c.id)
-    return tuple(rows.event_row(run, row) for row in connection.execute(query))
+    return tuple(rows.event_row(run, row) for row in transaction.named(_EVENTS, id=run, after=after))
 
 
-def _hosts(connection: Connection, run: RunId) -> tuple[HostRow, ...]:
-    found = connection.execute(_HOSTS, {"id": run}).all()
+def _hosts(transaction: Transaction, run: RunId) -> tuple[HostRow, ...]:
+    found = transaction.all(_HOSTS, id=run)
     return tuple(sorted((rows.host_row(*row) for row in found), key=lambda row: (row.position, row.host)))
 
 
-def _moves(connection: Connection, run: RunId) -> tuple[MoveRow, ...]:
-    return tuple(rows.move_row(*row) for row in connection.execute(_MOVES, {"id": run}).all())
+def _moves(transaction: Transaction, run: RunId) -> tuple[MoveRow, ...]:
+    return tuple(rows.move_row(*row) for row in transaction.all(_MOVES, id=run))
 
 
-def _journal(connection: Connection, run: RunId) -> tuple[JournalRow, ...]:
-    return tuple(rows.journal_row(run, row) for row in connection.execute(_JOURNAL, {"id": run}))
+def _journal(transaction: Transaction, run: RunId) -> tuple[JournalRow, ...]:
+    return tuple(rows.journal_row(run, *row) for row in transaction.all(_JOURNAL, id=run))
 
 
-def _commands(connection: Connection, run: RunId) -> tuple[CommandRow, ...]:
-    found = (rows.command_row(run, row) for row in connection.execute(_COMMANDS, {"id": run}))
+def _commands(transaction: Transaction, run: RunId) -> tuple[CommandRow, ...]:
+    found = (rows.command_row(run, row) for row in transaction.named(_COMMANDS, id=run))
     return tuple(row for row in found if row is not None)
 
 
-def past_moves(connection: Connection, cluster: str | None, most: int) -> tuple[MoveRow, ...]:
+def past_moves(transaction: Transaction, cluster: str | None, most: int) -> tuple[MoveRow, ...]:
     """The last finished moves that were measured, of one cluster or of all, oldest first."""
     table = schema.move.c
     query = select(*rows.MOVE_COLUMNS).where(table.state == MoveState.DONE.value, table.record.is_not(None))
     if cluster is not None:
         query = query.where(table.cluster == cluster)
-    found = connection.execute(query.order_by(table.started_at.desc(), table.id.desc()).limit(most)).all()
+    query = query.order_by(table.started_at.desc(), table.id.desc()).limit(most)
+    found = transaction.all(Prepared(query))
     return tuple(rows.move_row(*row) for row in reversed(found))
 
 

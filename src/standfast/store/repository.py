@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import bindparam, insert, select
 
 from standfast.model.errors import RefusedError
 from standfast.model.ids import HostId, RunId
@@ -20,10 +20,13 @@ from standfast.store.audit import Chain
 from standfast.store.changes import Change, NewEvent
 from standfast.store.engine import Database, open_database
 from standfast.store.lease import Lease
+from standfast.store.prepared import Prepared, Transaction
 from standfast.store.queries import RunSummary
 
 LEASE_SECONDS = 20.0
 _PLANS_KEPT = 16
+_live = schema.live.c
+_PUBLISHED = Prepared(select(_live.data, _live.at).where(_live.run == bindparam("id")))
 
 
 class Store:
@@ -56,64 +59,64 @@ class Store:
 
         Raises UsageError("run_unknown"), FileFormatError("row_unreadable").
         """
-        with self._database.reading() as connection:
-            return queries.run(connection, run, self._plan(connection, run))
+        with self._database.reading() as transaction:
+            return queries.run(transaction, run, self._plan(transaction, run))
 
     def runs(self, cluster: str | None = None) -> tuple[RunSummary, ...]:
         """All runs, of one cluster or of all, newest first."""
-        with self._database.reading() as connection:
-            return queries.summaries(connection, cluster)
+        with self._database.reading() as transaction:
+            return queries.summaries(transaction, cluster)
 
     def find_run(self, prefix: str) -> RunId:
         """The one run whose id begins so, in either case; `last` is the newest.
 
         Raises UsageError("run_unknown", "run_ambiguous"), RefusedError("no_runs").
         """
-        with self._database.reading() as connection:
-            return queries.find(connection, prefix)
+        with self._database.reading() as transaction:
+            return queries.find(transaction, prefix)
 
     def active_runs(self) -> tuple[RunId, ...]:
         """Runs that have not ended, oldest first."""
-        with self._database.reading() as connection:
-            return queries.active(connection)
+        with self._database.reading() as transaction:
+            return queries.active(transaction)
 
     def past_moves(self, cluster: str | None = None, most: int = 1000) -> tuple[MoveRow, ...]:
         """The last finished moves that were measured, of one cluster or of all, oldest first."""
-        with self._database.reading() as connection:
-            return queries.past_moves(connection, cluster, most)
+        with self._database.reading() as transaction:
+            return queries.past_moves(transaction, cluster, most)
 
     def events(self, run: RunId, after: int = 0) -> tuple[EventRow, ...]:
         """The run's events with an id above `after`, in order; none if there is no such run."""
-        with self._database.reading() as connection:
-            return queries.events(connection, run, after)
+        with self._database.reading() as transaction:
+            return queries.events(transaction, run, after)
 
     def events_of_kinds(self, after: int, kinds: Collection[str], limit: int = 100) -> tuple[EventRow, ...]:
         """The next events of those kinds with an id above `after`, of any run, in order."""
-        with self._database.reading() as connection:
-            return telling.events(connection, after, kinds, limit)
+        with self._database.reading() as transaction:
+            return telling.events(transaction, after, kinds, limit)
 
     def told(self, receiver: str) -> int:
         """Id of the last event that the receiver has been told; for a new one, of the last before the runs
         that have not ended."""
-        with self._database.reading() as connection:
-            told = telling.told(connection, receiver)
-            return telling.begin_at(connection) if told is None else told
+        with self._database.reading() as transaction:
+            told = telling.told(transaction, receiver)
+            return telling.begin_at(transaction) if told is None else told
 
     def put_told(self, epoch: int, receiver: str, event: int) -> None:
         """The receiver has been told up to that event. Raises LeaseLostError."""
-        with self._database.writing() as connection:
-            leases.guard(connection, epoch)
-            telling.put(connection, receiver, event)
+        with self._database.writing() as transaction:
+            leases.guard(transaction, epoch)
+            telling.put(transaction, receiver, event)
 
     def audit(self) -> Chain:
         """Follow the audit trail and say how far it is whole."""
-        with self._database.reading() as connection:
-            return audit.verify(connection)
+        with self._database.reading() as transaction:
+            return audit.verify(transaction)
 
     def trail(self) -> Iterator[dict[str, Any]]:
         """The whole audit trail, oldest event first, with each one's id and digest (`chain`)."""
-        with self._database.reading() as connection:
-            for number, event, chain in audit.walk(connection):
+        with self._database.reading() as transaction:
+            for number, event, chain in audit.walk(transaction):
                 yield {"id": number, **event, "data": json.loads(event["data"]), "chain": chain}
 
     def create_run(self, run: RunId, plan: Plan, plan_digest: str, approved_by: str, now: float) -> Run:
@@ -123,27 +126,27 @@ class Store:
         once.
         """
         try:
-            with self._database.writing() as connection:
-                apply.create_run(connection, run, plan, plan_digest, approved_by, now)
-        except IntegrityError:
+            with self._database.writing() as transaction:
+                apply.create_run(transaction, run, plan, plan_digest, approved_by, now)
+        except sqlite3.IntegrityError:
             self._refuse_second(plan.cluster)
             raise
         return self.run(run)
 
     def runs_to_drive(self) -> tuple[RunId, ...]:
         """Runs that have not ended, oldest first; then ended ones that are to give a host back."""
-        with self._database.reading() as connection:
-            return queries.active(connection) + queries.to_return(connection)
+        with self._database.reading() as transaction:
+            return queries.active(transaction) + queries.to_return(transaction)
 
     def runs_of(self, cluster: str, host_name: str) -> tuple[RunId, ...]:
         """Runs of the cluster that have a host of that name, the newest first."""
-        with self._database.reading() as connection:
-            return queries.with_host(connection, cluster, host_name)
+        with self._database.reading() as transaction:
+            return queries.with_host(transaction, cluster, host_name)
 
     def outcome(self, command: int) -> tuple[str, bool] | None:
         """What became of an operator's word, and whether it was done; None if it was not taken up yet."""
-        with self._database.reading() as connection:
-            return queries.outcome(connection, command)
+        with self._database.reading() as transaction:
+            return queries.outcome(transaction, command)
 
     def command(self, run: RunId, verb: Verb, actor: str, now: float, host: HostId | None = None) -> int:
         """Leave an operator's word for the next tick; returns its id. An ended run hears `return` only.
@@ -151,35 +154,35 @@ class Store:
         Raises UsageError("run_unknown"), RefusedError("run_ended").
         """
         table = schema.run
-        with self._database.writing() as connection:
-            row = connection.execute(select(table).where(table.c.id == run).with_for_update()).one_or_none()
+        with self._database.writing() as transaction:
+            row = transaction.one(Prepared(select(table).where(table.c.id == run).with_for_update()))
             if row is None:
                 raise queries.run_unknown(run)
             if row.ended_at is not None and verb is not Verb.RETURN:
                 raise apply.run_ended(run, row.state)
             word = {"verb": str(verb), "actor": actor, "at": now, "outcome": "", "host": host}
             statement = insert(schema.command).values(run=run, cluster=row.cluster, **word)
-            return int(connection.execute(statement.returning(schema.command.c.id)).scalar_one())
+            return int(transaction.value(Prepared(statement.returning(schema.command.c.id))))
 
     def take_lease(self, holder: str, now: float, ttl_seconds: float = LEASE_SECONDS) -> Lease | None:
         """The right to write, with an epoch above every one before; None while another holder's is valid."""
-        with self._database.writing() as connection:
-            return leases.take(connection, holder, now, ttl_seconds)
+        with self._database.writing() as transaction:
+            return leases.take(transaction, holder, now, ttl_seconds)
 
     def renew_lease(self, lease: Lease, now: float) -> Lease:
         """As long again as it was taken for, from now on. Raises LeaseLostError."""
-        with self._database.writing() as connection:
-            return leases.renew(connection, lease, now)
+        with self._database.writing() as transaction:
+            return leases.renew(transaction, lease, now)
 
     def release_lease(self, lease: Lease) -> None:
         """Let it go; nothing happens if it is no longer ours."""
-        with self._database.writing() as connection:
-            leases.release(connection, lease)
+        with self._database.writing() as transaction:
+            leases.release(transaction, lease)
 
     def lease(self) -> Lease | None:
         """The lease as last taken, expired or not; None if it was never taken, or was released."""
-        with self._database.reading() as connection:
-            return leases.current(connection)
+        with self._database.reading() as transaction:
+            return leases.current(transaction)
 
     def write(
         self, epoch: int, run: RunId, changes: Sequence[Change], events: Sequence[NewEvent], now: float
@@ -192,8 +195,8 @@ class Store:
         Raises LeaseLostError if the epoch isn't the lease's, UsageError("run_unknown"), and
         RefusedError("run_ended") for a new state of a run that has ended.
         """
-        with self._database.writing() as connection:
-            writing = self._writing(connection, epoch, run, now)
+        with self._database.writing() as transaction:
+            writing = self._writing(transaction, epoch, run, now)
             for change in changes:
                 writing.apply(change)
             writing.record(events)
@@ -203,35 +206,34 @@ class Store:
 
         Raises LeaseLostError, UsageError("run_unknown").
         """
-        with self._database.writing() as connection:
+        with self._database.writing() as transaction:
             values = {"data": rows.text_of(data), "at": now}
-            self._writing(connection, epoch, run, now).put(schema.live, {}, values)
+            self._writing(transaction, epoch, run, now).put(schema.live, {}, values)
 
     def published(self, run: RunId) -> tuple[dict[str, Any], float] | None:
         """What was published last, and when; None if nothing was."""
-        table = schema.live.c
-        with self._database.reading() as connection:
-            row = connection.execute(select(table.data, table.at).where(table.run == run)).one_or_none()
+        with self._database.reading() as transaction:
+            row = transaction.one(_PUBLISHED, id=run)
         return None if row is None else (json.loads(row.data), row.at)
 
-    def _writing(self, connection: Connection, epoch: int, run: RunId, now: float) -> apply.Writing:
-        leases.guard(connection, epoch)
-        return apply.Writing(connection, run, queries.cluster_of(connection, run), now)
+    def _writing(self, transaction: Transaction, epoch: int, run: RunId, now: float) -> apply.Writing:
+        leases.guard(transaction, epoch)
+        return apply.Writing(transaction, run, queries.cluster_of(transaction, run), now)
 
-    def _plan(self, connection: Connection, run: RunId) -> Plan:
+    def _plan(self, transaction: Transaction, run: RunId) -> Plan:
         """Kept by their digest: reading one of 5,000 moves takes longer than all the rest."""
-        key = (run, queries.plan_digest(connection, run))
+        key = (run, queries.plan_digest(transaction, run))
         plan = self._plans.get(key)
         if plan is None:
-            plan = queries.plan(connection, run)
+            plan = queries.plan(transaction, run)
             if len(self._plans) >= _PLANS_KEPT:
                 self._plans.clear()
             self._plans[key] = plan
         return plan
 
     def _refuse_second(self, cluster: str) -> None:
-        with self._database.reading() as connection:
-            active = queries.active(connection, cluster)
+        with self._database.reading() as transaction:
+            active = queries.active(transaction, cluster)
         if active:
             raise RefusedError(
                 "run_active",

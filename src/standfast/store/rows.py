@@ -38,8 +38,9 @@ _CODES = frozenset(code.value for code in Code)
 _STATES = frozenset(state.value for state in RunState)
 _VERBS = frozenset(verb.value for verb in Verb)
 _NEWER = "Use the release that wrote it."
+_TEXTS_KEPT = 8192
 
-_h, _m = schema.host.c, schema.move.c
+_h, _m, _j = schema.host.c, schema.move.c, schema.journal.c
 HOST_COLUMNS = (
     *(_h.host, _h.name, _h.position, _h.phase, _h.since, _h.attempt, _h.held_phase, _h.reason),
     *(_h.boot_id_before, _h.boot_id_after, _h.scan_before, _h.scan_after, _h.health_before, _h.healthy_since),
@@ -50,6 +51,7 @@ MOVE_COLUMNS = (
     *(_m.id, _m.vm, _m.vm_name, _m.source, _m.target, _m.purpose, _m.step, _m.attempt, _m.state),
     *(_m.started_at, _m.deadline_at, _m.predicted, _m.cancel_asked, _m.ended_at, _m.record, _m.reason),
 )
+JOURNAL_COLUMNS = (_j.id, _j.host, _j.kind, _j.name, _j.before, _j.taken_at, _j.given_back_at)
 
 
 def text_of(value: Any) -> str:
@@ -57,8 +59,22 @@ def text_of(value: Any) -> str:
     return storable(codec.dumps(value))
 
 
+_texts: dict[int, tuple[Any, str]] = {}
+"""By the identity of a frozen value that is kept beside it, so that no other can have taken its place."""
+
+
 def _text_or_none(value: Any) -> str | None:
-    return None if value is None else text_of(value)
+    """The same for a part of a row, which stays the same value from write to write. It must be frozen."""
+    if value is None:
+        return None
+    known = _texts.get(id(value))
+    if known is not None and known[0] is value:
+        return known[1]
+    text = text_of(value)
+    if len(_texts) >= _TEXTS_KEPT:
+        _texts.clear()
+    _texts[id(value)] = value, text
+    return text
 
 
 @lru_cache(maxsize=8192)
@@ -186,8 +202,8 @@ def host_values(row: HostRow) -> dict[str, Any]:
         "cordon_taken": int(row.cordon_taken),
         "call_failures": row.call_failures,
         "next_call_at": row.next_call_at,
-        "versions_before": text_of(row.versions_before),
-        "versions_after": text_of(row.versions_after),
+        "versions_before": _text_or_none(row.versions_before),
+        "versions_after": _text_or_none(row.versions_after),
         "asked": row.asked,
         "kernel_before": row.kernel_before,
         "unreachable_since": row.unreachable_since,
@@ -233,7 +249,7 @@ def move_values(row: MoveRow) -> dict[str, Any]:
         "state": str(row.state),
         "started_at": row.started_at,
         "deadline_at": row.deadline_at,
-        "predicted": text_of(row.predicted),
+        "predicted": _text_or_none(row.predicted),
         "cancel_asked": int(row.cancel_asked),
         "ended_at": row.ended_at,
         "record": _text_or_none(row.record),
@@ -241,16 +257,19 @@ def move_values(row: MoveRow) -> dict[str, Any]:
     }
 
 
-def journal_row(run: RunId, row: Any) -> JournalRow:
+@lru_cache(maxsize=4096)
+def journal_row(run: RunId, *columns: Any) -> JournalRow:
+    """`JOURNAL_COLUMNS` as a row. Raises FileFormatError."""
+    (id, host, kind, name, before, taken_at, given_back_at) = columns
     return JournalRow(
-        id=row.id,
+        id=id,
         run=run,
-        host=HostId(row.host),
-        kind=row.kind,
-        name=row.name,
-        before=_plain(row.before, f"journal {row.id}"),
-        taken_at=row.taken_at,
-        given_back_at=row.given_back_at,
+        host=HostId(host),
+        kind=kind,
+        name=name,
+        before=_plain(before, f"journal {id}"),
+        taken_at=taken_at,
+        given_back_at=given_back_at,
     )
 
 

@@ -21,7 +21,6 @@ BUSY_SECONDS = 30.0
 """How long a writer waits for another one."""
 
 APPLICATION_ID = 0x53744673  # "StFs"; says in the file's header whose it is
-WRITE_OPTION = "standfast_write"
 
 _ANEW = "Put a backup in its place, or move it away to begin with an empty store."
 
@@ -39,7 +38,7 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
 
 
 def engine(path: Path, *, read_only: bool, references: bool = True) -> Engine:
-    """An engine over the file: its transactions are snapshots, or writers from their beginning.
+    """An engine over the file.
 
     Without `references`, foreign keys are not enforced: a migration may have to rebuild a table.
     """
@@ -56,9 +55,8 @@ def engine(path: Path, *, read_only: bool, references: bool = True) -> Engine:
 
 
 def _begin(connection: Connection) -> None:
-    # A reader that becomes a writer gets SQLITE_BUSY at once, without waiting, if somebody wrote since.
-    write = connection.get_execution_options().get(WRITE_OPTION, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    """Of a migration, the only one that SQLAlchemy begins."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def make_file(path: Path) -> None:

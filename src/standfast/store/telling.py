@@ -3,46 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import bindparam, func, insert, or_, select, update
 
 from standfast.model.ids import RunId
 from standfast.model.run import EventRow
 from standfast.store import rows, schema
+from standfast.store.prepared import Prepared, Transaction
 
-
-def events(connection: Connection, after: int, kinds: Collection[str], limit: int) -> tuple[EventRow, ...]:
-    """The next events of those kinds, of any run, in order of their ids."""
-    table = schema.event
-    query = (
-        select(table)
-        .where(table.c.id > after, table.c.kind.in_(sorted(kinds)))
-        .order_by(table.c.id)
-        .limit(limit)
+_event, _run, _told = schema.event.c, schema.run.c, schema.told.c
+_TOLD = Prepared(select(_told.event).where(_told.receiver == bindparam("key_receiver")))
+_FIRST_OF_ACTIVE = Prepared(
+    select(func.min(_event.id).label("id")).where(
+        _event.run.in_(select(_run.id).where(_run.ended_at.is_(None)))
     )
-    return tuple(rows.event_row(RunId(row.run), row) for row in connection.execute(query))
+)
+_LAST = Prepared(select(func.coalesce(func.max(_event.id), 0).label("id")))
+_PUT = Prepared(
+    update(schema.told).where(_told.receiver == bindparam("key_receiver")).values(event=bindparam("event"))
+)
+_ADD = Prepared(insert(schema.told), ("receiver", "event"))
 
 
-def told(connection: Connection, receiver: str) -> int | None:
+@lru_cache(maxsize=64)
+def _of_kinds(kinds: tuple[str, ...]) -> Prepared:
+    wanted = or_(*(_event.kind == kind for kind in kinds))
+    query = select(schema.event).where(_event.id > bindparam("after"), wanted).order_by(_event.id)
+    return Prepared(query.limit(bindparam("most")))
+
+
+def events(transaction: Transaction, after: int, kinds: Collection[str], limit: int) -> tuple[EventRow, ...]:
+    """The next events of those kinds, of any run, in order of their ids."""
+    if not kinds:
+        return ()
+    found = transaction.named(_of_kinds(tuple(sorted(kinds))), after=after, most=limit)
+    return tuple(rows.event_row(RunId(row.run), row) for row in found)
+
+
+def told(transaction: Transaction, receiver: str) -> int | None:
     """Id of the last event that the receiver was told, or that was not for it; None if it is new."""
-    table = schema.told.c
-    found = connection.execute(select(table.event).where(table.receiver == receiver)).scalar_one_or_none()
+    found = transaction.value(_TOLD, key_receiver=receiver)
     return None if found is None else int(found)
 
 
-def begin_at(connection: Connection) -> int:
+def begin_at(transaction: Transaction) -> int:
     """Where a new receiver begins: before the runs that have not ended; older ones are history."""
-    event, run = schema.event.c, schema.run.c
-    active = select(run.id).where(run.ended_at.is_(None))
-    first = connection.execute(select(func.min(event.id)).where(event.run.in_(active))).scalar_one()
-    if first is not None:
-        return int(first) - 1
-    return int(connection.execute(select(func.coalesce(func.max(event.id), 0))).scalar_one())
+    first = transaction.value(_FIRST_OF_ACTIVE)
+    return int(transaction.value(_LAST)) if first is None else int(first) - 1
 
 
-def put(connection: Connection, receiver: str, event: int) -> None:
+def put(transaction: Transaction, receiver: str, event: int) -> None:
     """The receiver was told up to that event."""
-    table = schema.told
-    statement = update(table).where(table.c.receiver == receiver).values(event=event)
-    if connection.execute(statement).rowcount == 0:
-        connection.execute(insert(table).values(receiver=receiver, event=event))
+    if transaction.do(_PUT, key_receiver=receiver, event=event) == 0:
+        transaction.do(_ADD, receiver=receiver, event=event)

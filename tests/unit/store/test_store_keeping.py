@@ -81,7 +81,7 @@ def test_events_of_an_older_release_get_their_digests_when_the_store_is_migrated
     path.parent.mkdir(mode=0o700)
     make_file(path)
     database = Database(engine(path, read_only=False), path)
-    with database.writing() as connection:
+    with database.changing_schema() as connection:
         migrate.upgrade(connection, "0003")
         connection.exec_driver_sql(
             "INSERT INTO run (id, cluster, state, plan_digest, approved_by, created_at) "

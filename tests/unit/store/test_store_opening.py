@@ -58,7 +58,7 @@ def test_a_new_store_is_its_owner_s_alone(path: Path, store: Store) -> None:
 
 def test_a_new_store_is_written_as_it_must_be(path: Path, store: Store) -> None:
     assert _query(path, "PRAGMA journal_mode") == "wal"
-    with open_database(path, read_only=False).writing() as connection:
+    with open_database(path, read_only=False).changing_schema() as connection:
         for pragma, value in {"synchronous": 2, "foreign_keys": 1, "busy_timeout": 30_000}.items():
             assert connection.exec_driver_sql(f"PRAGMA {pragma}").scalar() == value
         tables = connection.exec_driver_sql("PRAGMA table_list").all()
@@ -67,7 +67,7 @@ def test_a_new_store_is_written_as_it_must_be(path: Path, store: Store) -> None:
 
 
 def test_migrations_make_the_schema_that_the_code_has_in_mind(path: Path, store: Store) -> None:
-    with open_database(path, read_only=True).reading() as connection:
+    with open_database(path, read_only=False).changing_schema() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 

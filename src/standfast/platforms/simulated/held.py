@@ -37,13 +37,25 @@ class InMemory:
 
     def __init__(self, state: State) -> None:
         self.view = View()
+        self._lent = _Lent(state)
+
+    def open(self, *, write: bool = True) -> AbstractContextManager[State]:
+        return self._lent
+
+
+class _Lent(AbstractContextManager[State]):
+    """Written out: it is entered at every call of every facet, and a generator would cost more than most."""
+
+    def __init__(self, state: State) -> None:
         self._state = state
         self._lock = threading.RLock()
 
-    @contextmanager
-    def open(self, *, write: bool = True) -> Iterator[State]:
-        with self._lock:
-            yield self._state
+    def __enter__(self) -> State:
+        self._lock.acquire()
+        return self._state
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
 
 
 class InFile:
