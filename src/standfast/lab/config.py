@@ -28,6 +28,11 @@ def product_config(state: LabState, paths: LabPaths) -> str:
         if state.spec.migration_speed_bits_per_second is not None:
             facts["migration_speed"] = state.spec.migration_speed_bits_per_second
         lines.append(f"      {host}: {{{', '.join(f'{key}: {value}' for key, value in facts.items())}}}")
+    # Each VM is asked while it moves, as an application's clients would, and its silence stands beside what
+    # the hypervisor says of it.
+    lines += ["    probes:"] if state.spec.vms else []
+    for number, vm in enumerate(state.spec.vms, 1):
+        lines.append(f"      {vm.name}: icmp://{state.addresses.member(Net.GUEST, number)}")
     lines += [
         "    rules: {}",
         "    policy: {verify_stable_seconds: 1, canary_soak_seconds: 0, tick_seconds: 0.5}",

@@ -109,6 +109,7 @@ def test_the_config_names_every_host_with_its_migration_address_and_declared_mem
         "migration_address": "198.18.13.12",
         "memory_bytes": 6442450944,
     }
+    assert cluster["probes"]["vm2"] == "icmp://198.18.14.12"
 
 
 def test_a_speed_that_the_lab_sets_is_in_its_config() -> None:
