@@ -455,7 +455,9 @@ class Trial:
         with self.world.open(write=False) as state:
             away = [host.base.name for key, host in state.hosts.items() if not state.reachable(key)]
         told = [
-            f"{name} is still cordoned" for name in away if re.search(rf"Still changed:.*\bcordon {name}\b", last)
+            f"{name} is still cordoned"
+            for name in away
+            if re.search(rf"Still changed:.*\bcordon {name}\b", last)
         ]
         return [
             text

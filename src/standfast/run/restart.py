@@ -13,7 +13,7 @@ from standfast.model.cluster import Host
 from standfast.model.hostwork import WorkPhase
 from standfast.model.ids import VmId
 from standfast.model.reasons import Code, Reason
-from standfast.model.run import ENDED_PHASES, UNTOUCHED, HostRow, JournalRow, Phase, RunState
+from standfast.model.run import ENDED_PHASES, RESTORED, UNTOUCHED, HostRow, JournalRow, Phase, RunState
 from standfast.run import health, owed
 from standfast.run.actions import WAIT, Action, Ask, Question, Start
 from standfast.run.seen import Failure, View
@@ -48,10 +48,16 @@ def while_waiting(view: View, row: HostRow) -> tuple[Action, ...]:
     else:
         stands = row.phase == Phase.PLANNED or row.phase in ENDED_PHASES
     off = owed.entries(view, owed.OFF, row.host) if stands else ()
-    if not any(view.now - entry.taken_at >= BY_HAND_SECONDS for entry in off):
+    if not any(_long_off(view, entry) for entry in off):
         return ()
-    untouched = row.phase in UNTOUCHED
+    # A host that was skipped before its turn was never looked at: there is nothing to compare it with.
+    untouched = row.phase in UNTOUCHED or row.health_before is None
     return _failed(view, row) or _when_well(view, row, off, untouched=untouched)
+
+
+def _long_off(view: View, entry: JournalRow) -> bool:
+    """So long that nobody is about to resume; one found off after the store was put back has been, too."""
+    return view.now - entry.taken_at >= BY_HAND_SECONDS or entry.before.get("cause") == RESTORED
 
 
 def while_held(view: View, row: HostRow, *, untouched: bool) -> tuple[Action, ...]:

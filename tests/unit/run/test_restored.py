@@ -13,6 +13,8 @@ from run_drive import Drive
 from standfast.model.cluster import Host
 from standfast.model.hostwork import WorkPhase
 from standfast.model.run import RESTORED, JournalRow, Phase, Run, RunState, Verb
+from standfast.model.unmovable import Handling, Said
+from standfast.plan.make import make_plan
 from standfast.platforms.simulated import SimSpec, SimWorld
 from standfast.run.actions import Action, Uncordon
 from standfast.run.decide import decide
@@ -120,3 +122,28 @@ def test_a_copy_from_before_the_first_lease_lets_the_next_controller_act_all_the
     store.close()
     assert taken is not None
     assert taken.epoch > 1_000_000_000
+
+
+@pytest.mark.parametrize("phase", [Phase.PATCHING, Phase.REBOOTING, Phase.VERIFYING])
+def test_a_vm_that_was_shut_down_after_the_copy_is_started_again(tmp_path: Path, phase: Phase) -> None:
+    path, copy = tmp_path / "standfast.db", tmp_path / "copy.db"
+    drive = Drive(SimWorld(SimSpec(hosts=3, vms=5, local_disks=(1,))), Store.open(path))
+    vm = drive.world.vm_id("vm2")
+    drive.world.agree(vm)
+    said = {vm: Said(vm, Handling.CONSENT, "alice", 0.0, "test")}
+    drive.begin(make_plan(drive.snapshot(scan=True), drive.policy, now=drive.world.clock.now(), said=said))
+    keeping.back_up(path, copy)
+    [home] = [step.host for step in drive.run.plan.steps if step.stops]
+    drive.until(lambda now: now.row_of[home].phase == phase)
+    assert any("vm2 was shut down" in text for text in drive.world.not_given_back)
+    drive.store.close()
+    keeping.restore(copy, path)
+    drive.store = Store.open(path)
+    try:
+        drive.start_controller()
+        drive.say(Verb.CANCEL)
+        ended = drive.to_the_end()
+        assert ended.state is RunState.CANCELLED
+        drive.assert_kept()
+    finally:
+        drive.store.close()
