@@ -1,13 +1,15 @@
 """Writes the generated pages of the reference from the program itself: `./dev docs`, `--check` to compare.
 
 docs/reference/cli.md from the command line, docs/reference/config.md from the config's schema and the policy,
-docs/reference/findings.md from the doctor's catalogue.
+docs/reference/findings.md from the doctor's catalogue. And the schema of a new store from its migrations.
 """
 
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import click
 from pydantic import BaseModel
 
 REFERENCE = Path(__file__).parent / "reference"
+STORE = Path(__file__).parents[1] / "src/standfast/store"
 HEAD = "<!-- Written by `./dev docs`. Change the program, not this page. -->\n\n"
 
 
@@ -156,14 +159,40 @@ def findings_page() -> str:
     return "\n".join(parts)
 
 
-PAGES = {"cli.md": cli_page, "config.md": config_page, "findings.md": findings_page}
+# --- the store's schema -------------------------------------------------------------------------------------
+
+
+def store_schema() -> str:
+    """What all migrations come to, so that a new store need not run them."""
+    from standfast.store import engine, migrate, sqlite
+    from standfast.store.schema import HEAD as NEWEST
+
+    with tempfile.TemporaryDirectory() as where:
+        path = Path(where) / "store.db"
+        sqlite.make_file(path)
+        database = engine.Database(sqlite.engine(path, read_only=False), path)
+        with database.changing_schema() as connection:
+            migrate.upgrade(connection, NEWEST)
+        database.close()
+        with closing(sqlite.connect(path, read_only=True)) as connection:
+            return "-- Written by `./dev docs` from the migrations. Change those.\n" + sqlite.schema_of(
+                connection
+            )
+
+
+PAGES = {
+    REFERENCE / "cli.md": cli_page,
+    REFERENCE / "config.md": config_page,
+    REFERENCE / "findings.md": findings_page,
+    STORE / "head.sql": store_schema,
+}
 
 
 def main(arguments: list[str]) -> int:
     """Write the pages, or with `--check` say which are out of date (exit code 1)."""
     stale = []
-    for name, page in PAGES.items():
-        path, text = REFERENCE / name, page()
+    for path, page in PAGES.items():
+        text = page()
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             stale.append(str(path))
             if "--check" not in arguments:

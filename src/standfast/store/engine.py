@@ -110,13 +110,7 @@ def _create(path: Path) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # another process may be faster
     draft = path.with_name(f".{path.name}.{ULID()}.new")
     try:
-        sqlite.make_file(draft)
-        database = Database(sqlite.engine(draft, read_only=False), path)
-        try:
-            with database.changing_schema() as connection:
-                migrate.upgrade(connection, HEAD)
-        finally:
-            database.close()
+        sqlite.make_file(draft, migrate.HEAD_SCHEMA.read_text(encoding="utf-8"))
         try:
             path.hardlink_to(draft)
         except FileExistsError:

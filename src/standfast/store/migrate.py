@@ -8,6 +8,8 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 SCRIPTS = Path(__file__).parent / "migrations"
+HEAD_SCHEMA = Path(__file__).parent / "head.sql"
+"""What all migrations come to, for a new store: written by `./dev docs`; a test keeps the two the same."""
 
 _one_at_a_time = threading.Lock()  # Alembic keeps what it is doing in its modules
 

@@ -59,12 +59,22 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def make_file(path: Path) -> None:
-    """An empty database with our mark, readable by its owner only. Raises OSError or sqlite3.Error."""
+def make_file(path: Path, schema: str = "") -> None:
+    """A database with our mark, made by these statements, readable by its owner only. Raises OSError or
+    sqlite3.Error; the file may then be there in part."""
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     with closing(connect(path, read_only=False)) as connection:
+        connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.executescript(f"BEGIN;\nPRAGMA application_id = {APPLICATION_ID};\n{schema}\nCOMMIT;")
+
+
+def schema_of(connection: sqlite3.Connection) -> str:
+    """The statements that make a store of the same schema and revision, in the order in which they ran."""
+    made = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY rowid"
+    lines = (line.rstrip() for (sql,) in connection.execute(made) for line in f"{sql.strip()};".split("\n"))
+    (revision,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return "\n".join((*lines, f"INSERT INTO alembic_version VALUES ('{revision}');")) + "\n"
 
 
 def refuse_no_file(path: Path) -> None:

@@ -19,8 +19,8 @@ from store_samples import NEXT, RUN, SECOND, plan
 from store_worker import race
 
 from standfast.model.errors import FileFormatError, OutsideError, StandfastError
-from standfast.store import Lease, NewEvent, Store, migrate
-from standfast.store.engine import open_database
+from standfast.store import Lease, NewEvent, Store, migrate, sqlite
+from standfast.store.engine import Database, open_database
 from standfast.store.schema import HEAD, REVISIONS, metadata
 
 
@@ -66,9 +66,24 @@ def test_a_new_store_is_written_as_it_must_be(path: Path, store: Store) -> None:
     assert loose == {"alembic_version"}
 
 
-def test_migrations_make_the_schema_that_the_code_has_in_mind(path: Path, store: Store) -> None:
+def test_a_new_store_has_the_schema_that_the_code_has_in_mind(path: Path, store: Store) -> None:
     with open_database(path, read_only=False).changing_schema() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_a_new_store_is_as_one_that_all_migrations_made(path: Path, store: Store, tmp_path: Path) -> None:
+    migrated = tmp_path / "migrated.db"
+    sqlite.make_file(migrated)
+    database = Database(sqlite.engine(migrated, read_only=False), migrated)
+    with database.changing_schema() as connection:
+        migrate.upgrade(connection, HEAD)
+    database.close()
+    with closing(sqlite3.connect(path)) as new, closing(sqlite3.connect(migrated)) as old:
+        assert sqlite.schema_of(new) == sqlite.schema_of(old), "run ./dev docs"
+        assert sqlite.schema_of(new).count("CREATE TRIGGER") == 6
+        for pragma in ("application_id", "journal_mode", "user_version", "encoding", "page_size"):
+            asked = [each.execute(f"PRAGMA {pragma}").fetchone() for each in (new, old)]
+            assert asked[0] == asked[1], pragma
 
 
 def test_every_migration_is_known_without_loading_alembic() -> None:
