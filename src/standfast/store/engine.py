@@ -29,23 +29,27 @@ class Database:
         """One consistent view of all tables. Raises StandfastError where the file can't be used."""
         return self._transaction("BEGIN")
 
-    def writing(self) -> AbstractContextManager[Transaction]:
-        """One transaction that holds the write lock from its beginning: all of it is kept, or nothing.
+    def writing(self, *, beside: bool = False) -> AbstractContextManager[Transaction]:
+        """One transaction that holds the write lock from its beginning: all of it is kept, or nothing. What
+        is written `beside` the rows of runs changes nothing that was read of them.
 
         Raises StandfastError where the file can't be written, and lets IntegrityError through.
         """
         # A reader that becomes a writer gets SQLITE_BUSY at once, without waiting, if somebody wrote since.
-        return self._transaction("BEGIN IMMEDIATE")
+        return self._transaction("BEGIN IMMEDIATE", forget=not beside)
 
     @contextmanager
-    def _transaction(self, begin: str) -> Iterator[Transaction]:
+    def _transaction(self, begin: str, *, forget: bool = False) -> Iterator[Transaction]:
         try:
             held = self.engine.raw_connection()
             try:
                 connection: Any = held.driver_connection
                 connection.execute(begin)
                 try:
-                    yield Transaction(connection)
+                    transaction = Transaction(connection, held.info)
+                    if forget:
+                        transaction.forget()
+                    yield transaction
                     connection.commit()
                 except BaseException:
                     connection.rollback()

@@ -74,13 +74,31 @@ def _process(kind: Any) -> Process:
 
 
 class Transaction:
-    """What a transaction of `Database` lets its user do. Rows are tuples in the order of the columns."""
+    """What a transaction of `Database` lets its user do. Rows are tuples in the order of the columns.
 
-    __slots__ = ("connection",)
+    `kept` stays with the connection from one transaction to the next.
+    """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    __slots__ = ("_kept", "connection")
+
+    def __init__(self, connection: sqlite3.Connection, kept: dict[Any, Any]) -> None:
         self.connection = connection
         """The driver's own."""
+        self._kept = kept
+
+    def known(self) -> dict[Any, Any]:
+        """What was read over this connection and put in here, as long as it holds: it is empty once anybody
+        has committed a change since, in this process or another."""
+        (version,) = self.connection.execute("PRAGMA data_version").fetchone()  # says so of all but ourselves
+        if self._kept.get("version") != version:
+            self._kept["version"] = version
+            self.forget()
+        found: dict[Any, Any] = self._kept.setdefault("known", {})
+        return found
+
+    def forget(self) -> None:
+        """What is known is about to be changed over this very connection."""
+        self._kept.pop("known", None)
 
     def all(self, query: Prepared, **values: Any) -> list[Any]:
         """All rows, as plain tuples."""

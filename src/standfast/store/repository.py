@@ -52,7 +52,7 @@ class Store:
         self._database.close()
 
     def run(self, run: RunId) -> Run:
-        """The run with all of its rows, as of one instant.
+        """The run with all of its rows, as of one instant. The same value again while nobody has changed any.
 
         A state or plan version that this release doesn't know reads as HELD with the reason `unknown_phase`;
         a host's phase is passed on as it is.
@@ -60,7 +60,11 @@ class Store:
         Raises UsageError("run_unknown"), FileFormatError("row_unreadable").
         """
         with self._database.reading() as transaction:
-            return queries.run(transaction, run, self._plan(transaction, run))
+            known = transaction.known()
+            if run not in known:
+                known[run] = queries.run(transaction, run, self._plan(transaction, run))
+            found: Run = known[run]
+            return found
 
     def runs(self, cluster: str | None = None) -> tuple[RunSummary, ...]:
         """All runs, of one cluster or of all, newest first."""
@@ -104,7 +108,7 @@ class Store:
 
     def put_told(self, epoch: int, receiver: str, event: int) -> None:
         """The receiver has been told up to that event. Raises LeaseLostError."""
-        with self._database.writing() as transaction:
+        with self._database.writing(beside=True) as transaction:
             leases.guard(transaction, epoch)
             telling.put(transaction, receiver, event)
 
@@ -166,17 +170,17 @@ class Store:
 
     def take_lease(self, holder: str, now: float, ttl_seconds: float = LEASE_SECONDS) -> Lease | None:
         """The right to write, with an epoch above every one before; None while another holder's is valid."""
-        with self._database.writing() as transaction:
+        with self._database.writing(beside=True) as transaction:
             return leases.take(transaction, holder, now, ttl_seconds)
 
     def renew_lease(self, lease: Lease, now: float) -> Lease:
         """As long again as it was taken for, from now on. Raises LeaseLostError."""
-        with self._database.writing() as transaction:
+        with self._database.writing(beside=True) as transaction:
             return leases.renew(transaction, lease, now)
 
     def release_lease(self, lease: Lease) -> None:
         """Let it go; nothing happens if it is no longer ours."""
-        with self._database.writing() as transaction:
+        with self._database.writing(beside=True) as transaction:
             leases.release(transaction, lease)
 
     def lease(self) -> Lease | None:
@@ -206,7 +210,7 @@ class Store:
 
         Raises LeaseLostError, UsageError("run_unknown").
         """
-        with self._database.writing() as transaction:
+        with self._database.writing(beside=True) as transaction:
             values = {"data": rows.text_of(data), "at": now}
             self._writing(transaction, epoch, run, now).put(schema.live, {}, values)
 

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import MISSING, fields
 from pathlib import Path
 
 import pytest
 from store_samples import HOSTS, ODD, PREDICTION, REASON, RUN, VM, full_host, full_move, plan
 
-from standfast.model.errors import UsageError
+from standfast.model.errors import FileFormatError, LeaseLostError, UsageError
 from standfast.model.hostwork import UpdateState
 from standfast.model.ids import HostId
 from standfast.model.run import HostRow, MoveRow, MoveState, RunState, Verb
@@ -166,6 +170,52 @@ def test_rows_are_read_anew_whoever_wrote_them(path: Path, store: Store, lease: 
     assert watcher.run(RUN).row(HOSTS[0]) == full_host()
     assert watcher.run(RUN).moves == (full_move(),)
     watcher.close()
+
+
+def test_a_run_is_read_anew_only_after_something_of_it_was_written(
+    path: Path, store: Store, lease: Lease
+) -> None:
+    before = store.run(RUN)
+    store.publish(lease.epoch, RUN, {"flights": []}, 1001.0)
+    store.renew_lease(lease, 1001.0)
+    assert store.run(RUN) is before
+    writes: list[Callable[[], object]] = [
+        lambda: store.write(lease.epoch, RUN, [PutHost(full_host())], [], 1001.0),
+        lambda: store.command(RUN, Verb.PAUSE, "anna", 1002.0),
+        lambda: _by_another(path, "UPDATE host SET name = 'other'"),
+    ]
+    for write in writes:
+        write()
+        after = store.run(RUN)
+        assert after != before
+        assert store.run(RUN) is after
+        before = after
+    _by_another(path, "UPDATE host SET scan_before = '{ not whole'")
+    with pytest.raises(FileFormatError, match="can't read"):
+        store.run(RUN)
+
+
+def test_what_a_write_took_back_was_not_written(store: Store, lease: Lease) -> None:
+    before = store.run(RUN)
+    with pytest.raises(LeaseLostError):
+        store.write(lease.epoch - 1, RUN, [PutHost(full_host())], [], 1001.0)
+    assert store.run(RUN) == before
+
+
+def test_threads_that_share_a_store_see_what_each_of_them_wrote(store: Store, lease: Lease) -> None:
+    def write(number: int) -> bool:
+        row = full_host(HostId(f"host {number}"), number)
+        store.write(lease.epoch, RUN, [PutHost(row)], [], 1001.0)
+        return store.run(RUN).row(row.host) == row
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(write, range(100)))
+    assert len(store.run(RUN).hosts) == 102
+
+
+def _by_another(path: Path, statement: str) -> None:
+    with closing(sqlite3.connect(path)) as shell, shell:
+        shell.execute(statement)
 
 
 def test_a_run_that_does_not_exist_is_refused(store: Store, lease: Lease) -> None:
