@@ -166,7 +166,7 @@ class Rules:
         """Where each VM may run that has a pin; of several, what all of them allow."""
         found: dict[VmId, frozenset[HostId]] = {}
         for pin in self.pins:
-            found[pin.vm] = found.get(pin.vm, pin.hosts) & pin.hosts
+            found[pin.vm] = found[pin.vm] & pin.hosts if pin.vm in found else pin.hosts
         return found
 
 

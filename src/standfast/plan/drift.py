@@ -41,15 +41,17 @@ def basis(snapshot: Snapshot, *, touched: frozenset[HostId] | None = None) -> Ba
 
 
 def rules_digest(rules: Rules) -> str:
-    """SHA-256, hex, over all rules; the order in which they are written does not matter."""
-    return _digest(
-        {
-            "anti_affinity": sorted([group.name, sorted(group.vms)] for group in rules.anti_affinity),
-            "pins": sorted([pin.vm, sorted(pin.hosts)] for pin in rules.pins),
-            "memory_ceiling": rules.memory_ceiling,
-            "reserve_hosts": rules.reserve_hosts,
-        }
-    )
+    """SHA-256, hex, over all rules as canonical JSON; the order in which they are written does not matter."""
+    listed = {hosts: sorted(hosts) for hosts in {pin.hosts for pin in rules.pins}}
+    told = {hosts: _canonical(each) for hosts, each in listed.items()}
+    groups = sorted([group.name, sorted(group.vms)] for group in rules.anti_affinity)
+    head = {"anti_affinity": groups, "memory_ceiling": rules.memory_ceiling}
+    # Piece by piece: thousands of VMs may share a pin of thousands of hosts.
+    found = hashlib.sha256(_canonical(head)[:-1] + b',"pins":[')
+    for number, pin in enumerate(sorted(rules.pins, key=lambda pin: (pin.vm, listed[pin.hosts]))):
+        found.update((b",[" if number else b"[") + _canonical(pin.vm) + b"," + told[pin.hosts] + b"]")
+    found.update(b'],"reserve_hosts":' + _canonical(rules.reserve_hosts) + b"}")
+    return found.hexdigest()
 
 
 def compare(basis: Basis, snapshot: Snapshot) -> tuple[str, ...]:
@@ -124,5 +126,8 @@ def _pending(host: Host) -> str:
 
 
 def _digest(value: object) -> str:
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_canonical(value)).hexdigest()
+
+
+def _canonical(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

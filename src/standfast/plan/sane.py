@@ -95,11 +95,8 @@ def _memory(snapshot: Snapshot) -> Iterator[Reason]:
 def _pins(snapshot: Snapshot) -> Iterator[Reason]:
     hosts = {host.id for host in snapshot.hosts}
     names = {vm.id: vm.name for vm in snapshot.vms}
-    allowed: dict[VmId, frozenset[HostId]] = {}
-    for pin in snapshot.rules.pins:
-        allowed[pin.vm] = allowed.get(pin.vm, pin.hosts) & pin.hosts
-    for vm, places in sorted(allowed.items()):
-        if vm in names and not places & hosts:
+    for vm, places in sorted(snapshot.rules.pins_of.items()):
+        if vm in names and places.isdisjoint(hosts):
             what = "name no host of the cluster" if places else "leave it no host"
             yield Reason(
                 Code.RULES_CONTRADICT,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from small_clusters import KERNEL, TOOL, apart, changed_host, changed_vm, host, host_id, lab, vm
+from small_clusters import KERNEL, TOOL, apart, changed_host, changed_vm, host, host_id, lab, pin, vm
 
-from standfast.model.cluster import Snapshot, VmState
+from standfast.model.cluster import Rules, Snapshot, VmState
 from standfast.model.hostwork import RebootSign, UpdateState
 from standfast.model.moves import Flight
-from standfast.plan.drift import basis, compare
+from standfast.plan.drift import basis, compare, rules_digest
 
 
 def same(snapshot: Snapshot) -> Snapshot:
@@ -123,3 +125,22 @@ def test_the_order_of_rules_does_not_matter() -> None:
     first = replace(lab(), rules=replace(lab().rules, anti_affinity=rules))
     second = replace(lab(), rules=replace(lab().rules, anti_affinity=rules[::-1]))
     assert compare(basis(first), second) == ()
+
+
+def test_the_digest_of_rules_is_that_of_their_canonical_json() -> None:
+    """Plans on disk hold it: it may not become another."""
+    rules = Rules(
+        (apart("wäb", "b", "a"), apart("db", "c", "d")),
+        (pin("b", 2, 1), pin("a", 3), pin("b", 1), pin("ä", 3)),
+        memory_ceiling=0.85,
+        reserve_hosts=2,
+    )
+    plain = {
+        "anti_affinity": sorted([group.name, sorted(group.vms)] for group in rules.anti_affinity),
+        "pins": sorted([each.vm, sorted(each.hosts)] for each in rules.pins),
+        "memory_ceiling": 0.85,
+        "reserve_hosts": 2,
+    }
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert rules_digest(rules) == hashlib.sha256(text.encode()).hexdigest()
+    assert len({rules_digest(rules), rules_digest(Rules()), rules_digest(Rules(pins=rules.pins))}) == 3
