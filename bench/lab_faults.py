@@ -180,7 +180,7 @@ class Story:
             time.sleep(0.05)
         else:
             self.ended = str(run.state)
-        self.words = labrun.last_words(self.store, 25)
+        self.words = labrun.last_words(self.store, 80)
 
     def _break(self, run: Run) -> None:
         if self.host or (found := self.wanted.where(run)) is None:

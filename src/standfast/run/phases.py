@@ -103,6 +103,10 @@ def patching(view: View, row: HostRow) -> tuple[Action, ...]:
         )
     if work.phase is WorkPhase.REFUSED:
         return _refused(view, row, work.detail)
+    if work.phase is WorkPhase.LOST and row.attempt == 1:
+        # Once, as whoever looked at it would; a dpkg that was cut off half-way is refused by the unit itself.
+        text = "it went down while its updates were installed, and is up again: once more"
+        return (enter(view, row, Phase.EMPTY, text, attempt=row.attempt + 1),)
     if work.phase is not WorkPhase.SUCCEEDED:
         return _work_failed(view, row, Code.PATCH_FAILED, INSTALLING, work.detail)
     scan = row.scan_after

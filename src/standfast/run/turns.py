@@ -20,7 +20,7 @@ from standfast.plan.finish import p95_seconds
 from standfast.run import absent, ahead, health, shutting
 from standfast.run.actions import Action, Begin
 from standfast.run.seen import View
-from standfast.run.steps import SKIP, calls, enter, failed_calls, hold_for
+from standfast.run.steps import SKIP, calls, enter, failed_calls, hold_for, note
 from standfast.store.changes import PutHost, PutMove
 
 OPENED_SECONDS = 120.0
@@ -39,7 +39,7 @@ def waiting(view: View) -> tuple[Action, ...]:
     if not rows or not view.may_start:
         return ()
     counted = [action for row in rows for action in failed_calls(view, row)] if view.seen.failures else []
-    turn = counted or _turn(view, next_in_line(view.run))
+    turn = counted or _answer_again(view) or _turn(view, next_in_line(view.run))
     touched = {change.row.host for action in turn for change in action.changes if isinstance(change, PutHost)}
     others = [row for row in rows if row.host not in touched]
     fetching = [action for row in others for action in stage(view, row)]
@@ -147,7 +147,31 @@ def _begin(view: View, wave: Sequence[HostRow]) -> tuple[Action, ...]:
         if lacking is None:
             return tuple(enter(view, row, Phase.SILENCED, "its turn: preparing") for row in wave[:size])
     assert lacking is not None, "a wave has a host"
-    return hold_for(view, wave[0], lacking)
+    awaited = _silent_for_a_moment(view, wave)
+    return hold_for(view, wave[0], lacking) if awaited is None else awaited
+
+
+def _silent_for_a_moment(view: View, wave: Sequence[HostRow]) -> tuple[Action, ...] | None:
+    """A host that does not answer carries nothing, and is most often back in a moment: the reserve is judged
+    without it only after a while. None where that is over, or none is silent."""
+    counted_on = [row for row in view.run.hosts if row not in wave and row.host not in view.out]
+    quiet = [row for row in counted_on if view.host(row) is None]
+    new = [row for row in quiet if row.unreachable_since is None or row.unreachable_since < row.since]
+    if new:
+        return tuple(note(row, "host_silent", "does not answer", unreachable_since=view.now) for row in new)
+    grace = absent.UNREACHABLE_GRACE_SECONDS
+    return () if any(view.now - (row.unreachable_since or 0.0) < grace for row in quiet) else None
+
+
+def _answer_again(view: View) -> tuple[Action, ...]:
+    """Hosts whose turn is over and that were noted as silent, and answer."""
+    return tuple(
+        action
+        for row in view.run.hosts
+        if row.phase in ENDED_PHASES and (row.unreachable_since or 0.0) > row.since
+        if view.host(row) is not None
+        for action in absent.answers_again(row)
+    )
 
 
 def _soaked_at(view: View, steps: Mapping[HostId, HostStep], number: int) -> float:

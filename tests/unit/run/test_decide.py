@@ -200,17 +200,24 @@ def test_a_vm_that_came_back_sends_the_host_back_to_draining_with_new_unit_names
 
 
 @pytest.mark.parametrize(
-    ("phase", "code"),
+    ("phase", "attempt", "code"),
     [
-        (WorkPhase.FAILED, Code.PATCH_FAILED),
-        (WorkPhase.LOST, Code.PATCH_FAILED),
-        (WorkPhase.REFUSED, Code.REBOOT_REFUSED),
+        (WorkPhase.FAILED, 1, Code.PATCH_FAILED),
+        (WorkPhase.LOST, 2, Code.PATCH_FAILED),
+        (WorkPhase.REFUSED, 1, Code.REBOOT_REFUSED),
     ],
 )
-def test_a_patch_that_did_not_end_well_holds_the_host(phase: WorkPhase, code: Code) -> None:
-    works = (unit("patch", phase, detail="E: broken"),)
-    found = only_row(decide(run(ready("a", Phase.PATCHING)), Seen(snapshot((host("a", works=works),))), NOW))
+def test_a_patch_that_did_not_end_well_holds_the_host(phase: WorkPhase, attempt: int, code: Code) -> None:
+    works = (unit("patch", phase, attempt, detail="E: broken"),)
+    seen = Seen(snapshot((host("a", works=works),)))
+    found = only_row(decide(run(ready("a", Phase.PATCHING, attempt=attempt)), seen, NOW))
     assert (found.phase, found.reason.code) == (Phase.HELD, code)
+
+
+def test_a_host_that_went_down_while_it_was_patched_is_looked_at_and_patched_once_more() -> None:
+    seen = Seen(snapshot((host("a", works=(unit("patch", WorkPhase.LOST),)),)))
+    found = only_row(decide(run(ready("a", Phase.PATCHING)), seen, NOW))
+    assert (found.phase, found.attempt) == (Phase.EMPTY, 2)
 
 
 def test_a_patch_that_takes_too_long_holds_the_host() -> None:

@@ -165,6 +165,24 @@ def test_the_capacity_of_a_held_host_is_not_counted_on() -> None:
     assert changed.reason.code is Code.NO_RESERVE
 
 
+def test_a_host_that_is_silent_for_a_moment_keeps_the_next_one_waiting_and_not_held() -> None:
+    """With b out and a silent, losing c leaves no place; a is most often back before anybody could look."""
+    seen = Seen(snapshot((silent("a"), host("b"), host("c")), vm("v", "c"), rules=Rules(reserve_hosts=1)))
+    made, waiting = waves(("a",), ("b",)), replace(planned("b")[0], position=1)
+    (noted,) = _rows(decide(of(made, done("a", 0), waiting), seen, NOW))
+    assert (noted.name, noted.phase, noted.unreachable_since) == ("a", Phase.DONE, NOW)
+    assert phases(decide(of(made, noted, waiting), seen, NOW + 59.0)) == []
+    assert phases(decide(of(made, noted, waiting), seen, NOW + 61.0)) == [("b", "held")]
+    back = replace(seen, snapshot=snapshot((host("a"), host("b"), host("c")), vm("v", "c")))
+    (noted,) = [row for row in _rows(decide(of(made, noted, waiting), back, NOW + 30.0)) if row.name == "a"]
+    assert noted.unreachable_since is None
+    assert phases(decide(of(made, noted, waiting), back, NOW + 30.0)) == [("b", "silenced")]
+
+
+def _rows(actions: tuple[Action, ...]) -> list[HostRow]:
+    return [change.row for action in actions for change in action.changes if isinstance(change, PutHost)]
+
+
 def test_other_hosts_of_the_wave_that_are_past_their_safe_point_are_finished_in_a_held_run() -> None:
     held = ready("a", Phase.HELD, held_phase=Phase.REBOOTING)
     other = ready("b", Phase.VERIFYING, 1, boot_id_after="boot-1", healthy_since=10.0)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from run_drive import QUICK, Died, Drive, DriveMaker, open_drives
 
-from standfast.model.hostwork import PendingUpdate, WorkKind
+from standfast.model.hostwork import PendingUpdate, WorkKind, WorkPhase
 from standfast.model.policy import Policy
 from standfast.model.reasons import Code
 from standfast.model.run import MoveState, Phase, RunState, Verb
@@ -164,6 +164,19 @@ def test_failed_work_holds_the_run_and_resume_gets_it_done(
     assert run.reason.code is code
     the_drive.say(Verb.RESUME)
     assert the_drive.to_the_end().state is RunState.COMPLETED
+    the_drive.assert_kept()
+
+
+def test_a_host_whose_power_fails_for_a_moment_while_it_is_patched_needs_nobody(drives: DriveMaker) -> None:
+    the_drive = drives(SimSpec(hosts=3, vms=4))
+    the_drive.begin()
+    run = the_drive.until(lambda now: any(row.phase == Phase.PATCHING for row in now.hosts))
+    [out] = [row for row in run.hosts if row.phase == Phase.PATCHING]
+    the_drive.until(lambda _: the_drive.world.work.look(out.host).works[-1].phase is WorkPhase.RUNNING)
+    the_drive.world.lose_power(out.host, 20.0)
+    ended = the_drive.to_the_end()
+    assert (ended.state, ended.row(out.host).attempt) == (RunState.COMPLETED, 2)
+    assert compliant(the_drive)
     the_drive.assert_kept()
 
 
