@@ -164,6 +164,7 @@ class Story:
         self.held_for: list[str] = []
         self.excused: set[str] = set()
         self.words: list[str] = []
+        self.shown: list[str] = []
         self._mend_at: float | None = None
         self._broken = False
 
@@ -180,7 +181,7 @@ class Story:
             time.sleep(0.05)
         else:
             self.ended = str(run.state)
-        self.words = labrun.last_words(self.store, 80)
+        self.words = [*labrun.last_words(self.store, 80), *self.shown]
 
     def _break(self, run: Run) -> None:
         if self.host or (found := self.wanted.where(run)) is None:
@@ -207,9 +208,14 @@ class Story:
             return True  # a passing fault: nobody is there, and its end is awaited first
         self._mend()
         self.held_for += [f"{row.name}: {row.reason.code}" for row in run.hosts if row.reason is not None]
-        shown = self.controller.call("run", "show").stdout
-        exits = re.findall(r"`run (resume|skip|cancel)\b", shown)
+        shown = self.controller.call("run", "show")
+        exits = re.findall(r"\brun (resume|skip|cancel)\b", shown.stdout)
         if not exits or len(self.exits) >= EXITS_MAX:
+            self.shown = [
+                f"exit code {shown.returncode}",
+                *shown.stdout.splitlines(),
+                *shown.stderr.splitlines(),
+            ]
             return False
         self.exits.append(exits[0])
         held = next((row.name for row in run.hosts if row.phase == "held"), "")
