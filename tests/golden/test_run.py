@@ -12,6 +12,7 @@ from pathlib import Path
 
 from standfast.codec import read_file
 from standfast.model.plan import Plan
+from standfast.platforms.simulated import FileWorld
 from standfast.store import Store
 
 from .conftest import CONFIG, Place, Printed
@@ -152,7 +153,8 @@ def test_a_world_that_is_gone_for_a_while_is_waited_for(place: Place) -> None:
     place.raw("apply", "standfast-plan.json", "--yes", "--detach")
     _controller(place)
     world = place.path / "world.json"
-    world.rename(world.with_name("elsewhere.json"))
+    with FileWorld(world).open(write=False):  # else a call that is under way may put it back as it was
+        world.rename(world.with_name("elsewhere.json"))
     time.sleep(2.0)
     world.with_name("elsewhere.json").rename(world)
     place.hurry()
