@@ -5,6 +5,8 @@ What differs from run to run is written as a name: {dir}, {run}, {digest}, {time
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
 import re
 import shutil
@@ -12,12 +14,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from standfast.platforms.simulated import FileWorld
+
+from .ready import Ready
 
 # A shell starts what it puts in the background with Ctrl-C ignored, and everything below inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -31,6 +35,17 @@ clusters:
 """
 
 
+SECONDS = 120
+"""The longest that a command may take."""
+
+
+@functools.cache
+def _ready() -> Ready:
+    ready = Ready()
+    atexit.register(ready.close)
+    return ready
+
+
 @dataclass(frozen=True)
 class Printed:
     """What one command left."""
@@ -42,9 +57,14 @@ class Printed:
 
 @dataclass(frozen=True)
 class Place:
-    """A directory with a config, a state and a world of its own."""
+    """A directory with a config, a state and a world of its own.
+
+    `anew`: each command loads the program by itself, as on a user's machine; else it is a copy of a process
+    that has loaded it. A module of tests that are content with copies says so: `COPIES = True`.
+    """
 
     path: Path
+    anew: bool = True
 
     def write(self, name: str, content: str) -> Path:
         (self.path / name).write_text(content, encoding="utf-8")
@@ -65,16 +85,20 @@ class Place:
             "TZ": "UTC",
             "LC_ALL": "C.UTF-8",
         }
-        done = subprocess.run(
-            [sys.executable, "-m", "standfast.cli", *words],
-            cwd=self.path,
-            env=given | own | (env or {}),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        env = given | own | (env or {})
+        if not self.anew:
+            done = _ready().run(words, cwd=self.path, env=env, timeout=SECONDS)
+        else:
+            done = subprocess.run(
+                [sys.executable, "-m", "standfast.cli", *words],
+                cwd=self.path,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=SECONDS,
+                check=False,
+            )
         return Printed(done.stdout, done.stderr, done.returncode)
 
     def run(self, *words: str, env: dict[str, str] | None = None) -> Printed:
@@ -98,8 +122,8 @@ def new_place(path: Path) -> Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    yield new_place(tmp_path)
+def place(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Place]:
+    yield replace(new_place(tmp_path), anew=not getattr(request.module, "COPIES", False))
     assert not _held(tmp_path / "state" / "serve.lock"), "a controller is still at work"
 
 

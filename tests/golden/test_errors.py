@@ -13,6 +13,8 @@ import pytest
 
 from .conftest import CONFIG, Place
 
+COPIES = True
+
 
 @pytest.mark.parametrize(
     ("words", "sentence"),

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from .conftest import Place
 
+COPIES = True
+
 SEED = (
     "22508\t‘A’ migrated with a Brown-Out time of 64.975 seconds.\n"
     "22509\t‘A’ migrated with a Black-Out time of 0.811 seconds, "

@@ -9,6 +9,8 @@ import pytest
 
 from .conftest import Place
 
+COPIES = True
+
 
 def test_drains_and_black_outs_are_told_now_and_then_and_offline_alike(place: Place) -> None:
     live = place.raw("network", "what-if", "--migration-speed", "25G")
