@@ -63,7 +63,7 @@ class WorkPhase(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     REFUSED = "refused"  # the guard on the host said no: nothing was done
-    LOST = "lost"  # began, and the host went down before it ended
+    LOST = "lost"  # the host went down before it ended, or before it began
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,7 @@ def patching(view: View, row: HostRow) -> tuple[Action, ...]:
         return _refused(view, row, work.detail)
     if work.phase is WorkPhase.LOST and row.attempt == 1:
         # Once, as whoever looked at it would; a dpkg that was cut off half-way is refused by the unit itself.
-        text = "it went down while its updates were installed, and is up again: once more"
+        text = "it went down before all updates were installed, and is up again: once more"
         return (enter(view, row, Phase.EMPTY, text, attempt=row.attempt + 1),)
     if work.phase is not WorkPhase.SUCCEEDED:
         return _work_failed(view, row, Code.PATCH_FAILED, INSTALLING, work.detail)
@@ -225,7 +225,7 @@ def _late(view: View, row: HostRow, limit: float, code: Code, doing: str) -> tup
 
 
 def _work_failed(view: View, row: HostRow, code: Code, doing: str, detail: str) -> tuple[Action, ...]:
-    words = f"{row.name}: {doing} failed: {detail or 'no detail'}."
+    words = f"{row.name}: {doing} failed: {detail.rstrip('.') or 'no detail'}."
     return hold(view, row, code, words, "Mend it on the host, then resume.")
 
 

@@ -259,12 +259,12 @@ def test_a_unit_that_was_killed_failed(host: FakeHost) -> None:
     assert seen(host, order()).phase is WorkPhase.FAILED
 
 
-def test_a_claim_that_was_never_begun_ends_as_failed(host: FakeHost) -> None:
+def test_a_claim_that_was_never_begun_is_lost_and_may_be_made_again(host: FakeHost) -> None:
     directory = host.root / "var/lib/standfast/work" / order().unit
     directory.mkdir(parents=True)
     assert seen(host, order()).phase is WorkPhase.RUNNING
     os.utime(directory, (1, 1))
-    assert seen(host, order()).phase is WorkPhase.FAILED
+    assert seen(host, order()).phase is WorkPhase.LOST
     host.work.begin(order())
     assert not acted(host)
 

@@ -50,7 +50,7 @@ tell_phase() { # DIRECTORY: what became of a unit
     if [ -z "$begun" ]; then
         # Claimed, and its order not written: cut off at once, or in this very moment.
         if [ -n "$(find "$1" -maxdepth 0 -mmin +1)" ]; then
-            say work.phase failed
+            say work.phase lost
             say work.detail "It was claimed, and never begun."
         else
             say work.phase running
