@@ -106,6 +106,7 @@ def _outcome(seed: int, limit_seconds: float = LIMIT_SECONDS) -> Outcome:
     if verdict.ended == "hung":
         print(f"seed {seed} took longer than {limit_seconds:.0f} s", file=sys.stderr, flush=True)
     gc.collect()  # in place of looking for cycles all the time
+    gc.freeze()  # what is left are values kept for the next run; they grow, and are not looked at again
     return Outcome(seed, verdict.ended, verdict.kills, verdict.held, verdict.stuck, verdict.violations)
 
 
