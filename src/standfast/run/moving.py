@@ -34,7 +34,7 @@ def _judge(view: View, move: MoveRow) -> tuple[Action, ...]:
     if move.id in view.seen.unanswered and view.now < move.deadline_at:
         return ()  # its end may be known a moment later; once its time is over, the VM's place has to do
     if vm is None or vm.state in (VmState.INCOMING, VmState.UNKNOWN):
-        return _unseen(view, move)
+        return _unseen(view, move, vm)
     if running(outcome) or (vm.flight is not None and vm.host == move.source):
         return _too_long(view, move) or lagging.handle(view, move, vm)
     if vm.host == move.target and vm.state is VmState.RUNNING:
@@ -44,16 +44,24 @@ def _judge(view: View, move: MoveRow) -> tuple[Action, ...]:
     return (_failed(view, move, _why(view, move, vm, outcome)),)
 
 
-def _unseen(view: View, move: MoveRow) -> tuple[Action, ...]:
+def _unseen(view: View, move: MoveRow, vm: Vm | None) -> tuple[Action, ...]:
     """On no host that answers, or in no state that is known, as for an instant while it changes hands.
 
-    Waited for until both hosts answer and the move's own time is over.
+    Waited for until both hosts answer and the move's own time is over. A target that stays silent for as long
+    as a boot may take is not waited for any longer, if the source has the VM no more: wherever it is, not
+    there, and nobody else could end this.
     """
     known = view.snapshot.host_by_id
-    ends = [known[host] for host in (move.source, move.target) if host in known]
-    if not all(host.reachable for host in ends) or view.now < move.deadline_at:
+    silent = [end for end in (move.source, move.target) if end in known and not known[end].reachable]
+    if view.now < move.deadline_at:
         return ()
     words = f"{move.vm_name} is seen on no host; it may have been shut off or removed by hand."
+    if silent:
+        patience = view.policy.reboot_timeout_seconds
+        if silent != [move.target] or vm is not None or view.now < move.deadline_at + patience:
+            return ()
+        target = view.snapshot.host_name(move.target)
+        words = f"{move.vm_name} is no longer on its source, and {target} does not answer: look for it there."
     return (_failed(view, move, Reason(Code.MOVE_FAILED, words, vm=move.vm)),)
 
 

@@ -30,6 +30,7 @@ class SilenceBook:
         watching = frozenset(silencer.name for silencer in silencers if silencer.watched_alerts)
         self._notes: dict[tuple[str, HostId], Note] = {}
         self._alerts: dict[str, Alerts] = {}
+        # The same two mappings, so that what is noted later is told, too.
         self._told = Monitoring(leases, watching, None, self._notes, self._alerts)
 
     def monitoring(self) -> Monitoring:
@@ -64,24 +65,20 @@ class SilenceBook:
         """Our clock was: what was said is not younger for it, and a silence is over no later."""
         if self._told.began_at is not None:
             self._told = replace(self._told, began_at=self._told.began_at - seconds)
-        self._notes = {
-            key: replace(
+        for key, note in self._notes.items():
+            self._notes[key] = replace(
                 note,
                 ends_at=note.ends_at - seconds,
                 kept_at=None if note.kept_at is None else note.kept_at - seconds,
                 trouble=_earlier(note.trouble, seconds),
             )
-            for key, note in self._notes.items()
-        }
-        self._alerts = {
-            name: replace(
+        for name, known in self._alerts.items():
+            self._alerts[name] = replace(
                 known,
                 asked_at=None if known.asked_at is None else known.asked_at - seconds,
                 firing_since=None if known.firing_since is None else known.firing_since - seconds,
                 trouble=_earlier(known.trouble, seconds),
             )
-            for name, known in self._alerts.items()
-        }
 
     def _note(self, name: str, host: HostId) -> Note:
         return self._told.note(name, host, self._told.leases.get(name, 0.0))

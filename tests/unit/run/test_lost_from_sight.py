@@ -1,0 +1,36 @@
+"""A move whose VM is on no host that answers: waited for, and not for ever."""
+
+from __future__ import annotations
+
+from run_build import host, move, ready, run, silent, snapshot
+
+from standfast.model.policy import Policy
+from standfast.model.run import MoveRow, MoveState, Phase
+from standfast.run.actions import Action
+from standfast.run.decide import decide
+from standfast.run.seen import Seen
+from standfast.store.changes import PutMove
+
+GONE = move("v", "a", "b")
+LATE = GONE.deadline_at + Policy().reboot_timeout_seconds
+THE_RUN = run(ready("a", Phase.DRAINING), moves=(GONE,))
+
+
+def ended(actions: tuple[Action, ...]) -> list[MoveRow]:
+    return [change.row for action in actions for change in action.changes if isinstance(change, PutMove)]
+
+
+def test_a_target_that_died_as_the_vm_arrived_is_waited_for_as_long_as_a_boot_may_take() -> None:
+    seen = Seen(snapshot((host("a"), silent("b"))))
+    assert ended(decide(THE_RUN, seen, GONE.deadline_at + 1.0)) == []
+    (given_up,) = ended(decide(THE_RUN, seen, LATE))
+    assert given_up.state is MoveState.FAILED
+    assert given_up.reason is not None
+    assert (
+        given_up.reason.sentence == "v is no longer on its source, and b does not answer: look for it there."
+    )
+
+
+def test_a_source_that_is_silent_may_have_the_vm_still_and_is_waited_for() -> None:
+    assert ended(decide(THE_RUN, Seen(snapshot((silent("a"), host("b")))), LATE)) == []
+    assert ended(decide(THE_RUN, Seen(snapshot((silent("a"), silent("b")))), LATE)) == []
