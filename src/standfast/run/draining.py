@@ -10,6 +10,7 @@ from standfast.model.moves import Purpose
 from standfast.model.plan import PlanKind
 from standfast.model.reasons import Code, Reason
 from standfast.model.run import ENDED_PHASES, HostRow, MoveRow, MoveState, Phase
+from standfast.model.units import span
 from standfast.plan import blockers, place
 from standfast.plan.blackout import budget_seconds
 from standfast.plan.evacuate import urgency
@@ -18,6 +19,9 @@ from standfast.run.actions import Action, StartMove
 from standfast.run.seen import View, order_of
 from standfast.run.steps import enter, hold_for, leaving
 from standfast.store.changes import Change, NewEvent, PutMove, TakeJournal
+
+OTHERS_SECONDS = 1_800.0
+"""How long a migration that is not this run's is waited for, from the last move of its host on."""
 
 
 def is_empty(view: View, row: HostRow) -> bool:
@@ -78,9 +82,24 @@ def _start_moves(view: View, row: HostRow) -> tuple[Action, ...]:
         move = new_move(view, vm, target, Purpose.EVACUATE, row.host, len(found))
         found.append(start(view, vm, move))
         view.board.lift(vm.id, target)
+    if kept is None and not found:
+        kept = _moved_by_others(view, row)
     if kept is None or found or view.started or _waits(view, row):
         return tuple(found)
     return hold_for(view, row, kept)
+
+
+def _moved_by_others(view: View, row: HostRow) -> Reason | None:
+    """A VM that somebody else is moving for so long that it may never end, as where its memory is written
+    faster than copied. Its migration is not ours to end; the run is not to wait for ever either."""
+    others = [vm for vm in view.snapshot.vms_on(row.host) if vm.flight is not None]
+    last = max((move.ended_at or 0.0 for move in view.run.moves if move.source == row.host), default=0.0)
+    if not others or view.now - max(row.since, last) < OTHERS_SECONDS:
+        return None
+    name, waited = others[0].name, span(OTHERS_SECONDS)
+    words = f"{name} is being moved off {row.name}, not by this run, for {waited} or more."
+    mend = "End that migration with the hypervisor's own tools or let it end, then resume."
+    return Reason(Code.VM_BUSY, words, mend, host=row.host, vm=others[0].id)
 
 
 def still_to_go(view: View, row: HostRow) -> list[HostId]:

@@ -1,15 +1,19 @@
-"""A move whose VM is on no host that answers: waited for, and not for ever."""
+"""Moves that nobody here can end: waited for, and not for ever."""
 
 from __future__ import annotations
 
-from run_build import host, move, ready, run, silent, snapshot
+from run_build import RUN, host, move, ready, run, silent, snapshot, vm
 
+from standfast.model.ids import HostId
+from standfast.model.moves import Flight
 from standfast.model.policy import Policy
+from standfast.model.reasons import Code
 from standfast.model.run import MoveRow, MoveState, Phase
 from standfast.run.actions import Action
 from standfast.run.decide import decide
+from standfast.run.draining import OTHERS_SECONDS
 from standfast.run.seen import Seen
-from standfast.store.changes import PutMove
+from standfast.store.changes import PutHost, PutMove
 
 GONE = move("v", "a", "b")
 LATE = GONE.deadline_at + Policy().reboot_timeout_seconds
@@ -34,3 +38,14 @@ def test_a_target_that_died_as_the_vm_arrived_is_waited_for_as_long_as_a_boot_ma
 def test_a_source_that_is_silent_may_have_the_vm_still_and_is_waited_for() -> None:
     assert ended(decide(THE_RUN, Seen(snapshot((silent("a"), host("b")))), LATE)) == []
     assert ended(decide(THE_RUN, Seen(snapshot((silent("a"), silent("b")))), LATE)) == []
+
+
+def test_a_migration_of_somebody_else_is_waited_for_and_holds_its_host_in_the_end() -> None:
+    flying = vm("v", "a", flight=Flight(HostId("b")))
+    seen = Seen(snapshot((host("a", cordoned=True, cordoned_by=RUN), host("b")), flying))
+    draining = run(ready("a", Phase.DRAINING))
+    begun = draining.hosts[0].since
+    assert decide(draining, seen, begun + OTHERS_SECONDS - 1.0) == ()
+    held = decide(draining, seen, begun + OTHERS_SECONDS)
+    (row,) = [change.row for action in held for change in action.changes if isinstance(change, PutHost)]
+    assert (row.phase, row.reason.code if row.reason else None) == (Phase.HELD, Code.VM_BUSY)

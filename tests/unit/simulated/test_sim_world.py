@@ -25,7 +25,7 @@ from standfast.codec import dumps
 from standfast.model.cluster import VmState
 from standfast.model.errors import OutsideError, StandfastError, UnreachableError, WorkRefusedError
 from standfast.model.hostwork import RebootSign, WorkKind, WorkOrder, WorkPhase
-from standfast.model.ids import RunId
+from standfast.model.ids import MoveId, RunId
 from standfast.model.moves import OutcomeKind
 from standfast.model.policy import Policy
 from standfast.model.reasons import Code
@@ -456,3 +456,23 @@ def test_a_cordon_can_be_removed_by_hand(world: SimWorld) -> None:
     world.fence.cordon(host, US)
     world.remove_cordon(host)
     assert not world.platform.observe().host(host).cordoned
+
+
+def test_a_cancelled_migration_is_the_vm_s_whoever_began_it(world: SimWorld) -> None:
+    given = move(world, "vm01", "host4")
+    world.platform.cancel_move(replace(given, id=MoveId("another attempt")))
+    assert world.platform.move_outcome(given).kind is OutcomeKind.FAILED
+
+
+def test_a_vm_of_a_dead_host_that_somebody_starts_elsewhere_is_seen_there(world: SimWorld) -> None:
+    vm = world.vm_id("vm01")
+    seen = world.platform.observe().vm(vm)
+    assert seen is not None
+    other = next(host for host in world.names if host != seen.host)
+    world.lose_power(seen.host)
+    assert world.platform.observe().vm(vm) is None
+    world.by_hand(Deed.START, other, vm)
+    world.clock.sleep(1.0)
+    found = world.platform.observe().vm(vm)
+    assert found is not None
+    assert found.host == other

@@ -98,13 +98,14 @@ class SimPlatform(Facet):
     def cancel_move(self, order: MoveOrder) -> None:
         with self._call("cancel_move", order.source, write=True) as state:
             vm = state.vms.get(order.vm)
-            if vm is not None and vm.flight is not None and vm.flight.order == order.id:
+            # A hypervisor ends the VM's migration out of that host, whoever began it.
+            if vm is not None and vm.flight is not None and vm.host == order.source:
                 flights.end(state, vm, "cancelled")
 
     def allow_blackout(self, order: MoveOrder, seconds: float) -> None:
         with self._call("allow_blackout", order.source, write=True) as state:
             vm = state.vms.get(order.vm)
-            if vm is not None and vm.flight is not None and vm.flight.order == order.id:
+            if vm is not None and vm.flight is not None and vm.host == order.source:
                 vm.flight.allowed_seconds = seconds
                 state.note(f"{vm.base.name} may be dark for {seconds:.1f} s")
 

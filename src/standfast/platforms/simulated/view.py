@@ -86,7 +86,9 @@ class View:
             return None
         last = state.changed[len(state.changed) - new :]
         found = self._flew.union(state.in_flight, last)
-        return found if all(reachable[state.vms[vm].host] for vm in found) else None
+        # One that came from a host that does not answer was not shown the last time.
+        shown = all(vm in self._place and reachable[state.vms[vm].host] for vm in found)
+        return found if shown else None
 
     def _seen(
         self, state: State, vm: SimVm, reachable: dict[HostId, bool], speed: dict[VmId, float]
