@@ -90,16 +90,20 @@ def _start_moves(view: View, row: HostRow) -> tuple[Action, ...]:
 
 
 def _moved_by_others(view: View, row: HostRow) -> Reason | None:
-    """A VM that somebody else is moving for so long that it may never end, as where its memory is written
-    faster than copied. Its migration is not ours to end; the run is not to wait for ever either."""
-    others = [vm for vm in view.snapshot.vms_on(row.host) if vm.flight is not None]
+    """A VM that somebody else is moving off the host or to it for so long that it may never end, as where its
+    memory is written faster than copied. That is not ours to end; the run is not to wait for ever either."""
     last = max((move.ended_at or 0.0 for move in view.run.moves if move.source == row.host), default=0.0)
-    if not others or view.now - max(row.since, last) < OTHERS_SECONDS:
+    if view.now - max(row.since, last) < OTHERS_SECONDS:
         return None
-    name, waited = others[0].name, span(OTHERS_SECONDS)
-    words = f"{name} is being moved off {row.name}, not by this run, for {waited} or more."
-    mend = "End that migration with the hypervisor's own tools or let it end, then resume."
-    return Reason(Code.VM_BUSY, words, mend, host=row.host, vm=others[0].id)
+    for vm_id, target in view.board.flights.items():
+        vm = view.snapshot.vm(vm_id)
+        if vm is None or row.host not in (vm.host, target):
+            continue
+        way, waited = f"{'to' if target == row.host else 'off'} {row.name}", span(OTHERS_SECONDS)
+        words = f"{vm.name} is being moved {way}, not by this run, for {waited} or more."
+        mend = "End that migration with the hypervisor's own tools or let it end, then resume."
+        return Reason(Code.VM_BUSY, words, mend, host=row.host, vm=vm.id)
+    return None
 
 
 def still_to_go(view: View, row: HostRow) -> list[HostId]:

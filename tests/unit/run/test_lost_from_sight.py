@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from run_build import RUN, host, move, ready, run, silent, snapshot, vm
 
 from standfast.model.ids import HostId
@@ -40,12 +41,18 @@ def test_a_source_that_is_silent_may_have_the_vm_still_and_is_waited_for() -> No
     assert ended(decide(THE_RUN, Seen(snapshot((silent("a"), silent("b")))), LATE)) == []
 
 
-def test_a_migration_of_somebody_else_is_waited_for_and_holds_its_host_in_the_end() -> None:
-    flying = vm("v", "a", flight=Flight(HostId("b")))
-    seen = Seen(snapshot((host("a", cordoned=True, cordoned_by=RUN), host("b")), flying))
+@pytest.mark.parametrize(("source", "target", "way"), [("a", "b", "off a"), ("b", "a", "to a")])
+def test_a_migration_of_somebody_else_is_waited_for_and_holds_its_host_in_the_end(
+    source: str, target: str, way: str
+) -> None:
+    flying = vm("v", source, flight=Flight(HostId(target)))
+    seen = Seen(snapshot((host("a", active=1, cordoned=True, cordoned_by=RUN), host("b")), flying))
     draining = run(ready("a", Phase.DRAINING))
     begun = draining.hosts[0].since
     assert decide(draining, seen, begun + OTHERS_SECONDS - 1.0) == ()
     held = decide(draining, seen, begun + OTHERS_SECONDS)
     (row,) = [change.row for action in held for change in action.changes if isinstance(change, PutHost)]
-    assert (row.phase, row.reason.code if row.reason else None) == (Phase.HELD, Code.VM_BUSY)
+    assert row.phase == Phase.HELD
+    assert row.reason is not None
+    assert row.reason.code is Code.VM_BUSY
+    assert f"v is being moved {way}, not by this run" in row.reason.sentence
