@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from run_build import RUN, host, move, ready, run, silent, snapshot, vm
 
@@ -46,7 +48,8 @@ def test_a_migration_of_somebody_else_is_waited_for_and_holds_its_host_in_the_en
     source: str, target: str, way: str
 ) -> None:
     flying = vm("v", source, flight=Flight(HostId(target)))
-    seen = Seen(snapshot((host("a", active=1, cordoned=True, cordoned_by=RUN), host("b")), flying))
+    hosts = (host("a", active=1, cordoned=True, cordoned_by=RUN), host("b"))  # it counts what comes in
+    seen = Seen(replace(snapshot(hosts, flying), hosts=hosts))
     draining = run(ready("a", Phase.DRAINING))
     begun = draining.hosts[0].since
     assert decide(draining, seen, begun + OTHERS_SECONDS - 1.0) == ()
