@@ -103,7 +103,8 @@ def patching(view: View, row: HostRow) -> tuple[Action, ...]:
         )
     if work.phase is WorkPhase.REFUSED:
         return _refused(view, row, work.detail)
-    if work.phase is WorkPhase.LOST and row.attempt == 1:
+    went_down = work.phase is WorkPhase.LOST or facts.boot_id != row.boot_id_before
+    if work.phase is not WorkPhase.SUCCEEDED and went_down and row.attempt == 1:
         # Once, as whoever looked at it would; a dpkg that was cut off half-way is refused by the unit itself.
         text = "it went down before all updates were installed, and is up again: once more"
         return (enter(view, row, Phase.EMPTY, text, attempt=row.attempt + 1),)

@@ -214,8 +214,11 @@ def test_a_patch_that_did_not_end_well_holds_the_host(phase: WorkPhase, attempt:
     assert (found.phase, found.reason.code) == (Phase.HELD, code)
 
 
-def test_a_host_that_went_down_while_it_was_patched_is_looked_at_and_patched_once_more() -> None:
-    seen = Seen(snapshot((host("a", works=(unit("patch", WorkPhase.LOST),)),)))
+@pytest.mark.parametrize(("phase", "boot"), [(WorkPhase.LOST, "boot-1"), (WorkPhase.FAILED, "boot-2")])
+def test_a_host_that_went_down_while_it_was_patched_is_looked_at_and_patched_once_more(
+    phase: WorkPhase, boot: str
+) -> None:
+    seen = Seen(snapshot((host("a", boot=boot, works=(unit("patch", phase),)),)))
     found = only_row(decide(run(ready("a", Phase.PATCHING)), seen, NOW))
     assert (found.phase, found.attempt) == (Phase.EMPTY, 2)
 
