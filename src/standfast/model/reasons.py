@@ -20,7 +20,7 @@ class Code(StrEnum):
     VM_TRANSIENT = "vm_transient"
     VM_MANAGED_SAVE = "vm_managed_save"
     VM_NOT_RUNNING = "vm_not_running"  # paused, crashed or unknown: not ours to touch
-    VM_BUSY = "vm_busy"  # a job (backup, block copy, snapshot) holds the VM
+    VM_BUSY = "vm_busy"  # a job (backup, block copy, snapshot, migration) holds the VM
     VM_BLACKOUT = "vm_blackout"  # it writes too fast to be moved within its black-out budget
     VM_UNSUPPORTED = "vm_unsupported"  # the platform says so, in its own words
     # This VM can't go to that host.
