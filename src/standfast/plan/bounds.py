@@ -75,8 +75,8 @@ def turns(board: Board, lengths: Lengths, hosts: Collection[HostId]) -> dict[Hos
     found = {}
     for host in sorted(hosts):  # sums over them are the same each time, to the last bit
         vms = board.leaving(host)
-        moves = [lengths.shortest(vm.id, host) for vm in vms]
-        busy = sum(lengths.shortest_on_link(vm.id, host) for vm in vms)
+        least = [lengths.least(vm.id, host) for vm in vms]
+        moves, busy = [whole for whole, _ in least], sum(on_link for _, on_link in least)
         found[host] = Turn(lengths.out(host), max([busy, sum(moves) / at_once, *moves]))
     return found
 

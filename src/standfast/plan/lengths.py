@@ -127,13 +127,13 @@ class Lengths:
 
     def shortest(self, vm: VmId, source: HostId) -> float:
         """Seconds of the VM's move off that host, to whichever target is quickest."""
-        return self._least(vm, source)[0]
+        return self.least(vm, source)[0]
 
     def shortest_on_link(self, vm: VmId, source: HostId) -> float:
         """The same without what needs no link: other moves use it while this one is set up."""
-        return self._least(vm, source)[1]
+        return self.least(vm, source)[1]
 
-    def _least(self, vm: VmId, source: HostId) -> tuple[float, float]:
+    def least(self, vm: VmId, source: HostId) -> tuple[float, float]:
         """`shortest` and `shortest_on_link`."""
         learnt = self.board.learnt
         key: object = (self._kind(vm), self._links[source]) if learnt is None else (vm, source)

@@ -99,7 +99,8 @@ class Leveller:
         for vm, target in grid.bound_for.items():
             stay[grid.at[vm]] -= 1
             stay[target] += 1
-        return [host for host in self.hosts.tolist() if not stay[host] and grid.takes[host]]
+        found: list[int] = self.hosts[(stay[self.hosts] == 0) & grid.takes[self.hosts]].tolist()
+        return found
 
     def _staying(self, host: int) -> int:
         if not self.grid.bound_for:
@@ -154,14 +155,9 @@ class Leveller:
         score = gain / dear * np.maximum(0.02, 1.0 - over / (less[:, None] + more)) ** self.shyness
         # Of moves that all reach the goal, the smallest.
         score = np.where(enough, 1e9 - dear * memory[:, None] / 2**20, score)
-        score = np.where(useful, score, -1.0)
-        flat = np.argsort(-score, axis=None, kind="stable")
+        score = np.where(useful, score, -1.0).ravel()
         wide = len(targets)
-        return (
-            (int(vm_array[index // wide]), int(targets[index % wide]))
-            for index in flat.tolist()
-            if score.flat[index] > 0
-        )
+        return ((int(vm_array[index // wide]), int(targets[index % wide])) for index in _falling(score))
 
     def forget_levels(self) -> None:
         """For a new begin on the same grid."""
@@ -200,6 +196,16 @@ class Leveller:
         self.grid.move(vm, target)
         self.still[vm] = True
         return True
+
+
+def _falling(score: Points) -> Iterator[int]:
+    """Where it is above zero, the largest first and the first of equals. Mostly the first one is all that is
+    asked for."""
+    if not len(score) or score[best := int(score.argmax())] <= 0:
+        return
+    yield best
+    worth = np.flatnonzero(score > 0)
+    yield from worth[np.argsort(-score[worth], kind="stable")].tolist()[1:]
 
 
 def bytes_of(grid: Grid, hops: Sequence[Hop]) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
 
 from standfast.plan.grid import Flags, Grid, Ints
+from standfast.plan.shelves import Shelves
 
 Hop = tuple[int, int, int]
 """(VM, source, target), as numbers of the grid."""
@@ -59,6 +60,12 @@ def empty(grid: Grid, wave: Sequence[int], wanted: Wanted) -> list[Hop] | int:
     return work.hops()
 
 
+def _those(hosts: Ints, wanted: Flags) -> Ints:
+    """Of the hosts those that are wanted; all where none is."""
+    found: Ints = hosts[wanted[hosts]]
+    return found if len(found) else hosts
+
+
 class _Packing:
     def __init__(self, grid: Grid, wanted: Wanted, port_bytes: int) -> None:
         self.grid, self.wanted = grid, wanted
@@ -67,12 +74,37 @@ class _Packing:
         self.port_bytes = port_bytes  # what the busiest sender sends; no receiver should get more
         self.exempt: Flags = ~wanted.patched & (wanted.turn < 0)
         self.closed: Flags = wanted.out | ~grid.takes
+        self.unkept: Flags | None = None if wanted.kept is None else ~wanted.kept
+        self.shelves: Shelves | None = None
+        if len(grid.host_ids) >= MANY_HOSTS and wanted.taste is not Taste.TIGHT:
+            self.shelves = Shelves(
+                grid, self._sorts(), kept=wanted.kept, port_bytes=port_bytes, arriving=self.arriving
+            )
+
+    def _sorts(self) -> Iterator[Ints]:
+        """Open hosts by what `_best` asks of them, the best first."""
+        open_, patched, turn = ~self.closed, self.wanted.patched, self.wanted.turn
+        yield np.flatnonzero(open_ & patched)
+        yield np.flatnonzero(open_ & self.exempt)
+        rest = open_ & ~patched & ~self.exempt
+        if self.wanted.taste is not Taste.LATE:
+            yield np.flatnonzero(rest)
+            return
+        for each in np.unique(turn[rest])[::-1]:
+            yield np.flatnonzero(rest & (turn == each))
 
     def place(self, vm: int) -> bool:
         """Put the VM where it is best off."""
+        if self.shelves is not None and self.shelves.knows(vm):
+            best = self.shelves.best(vm)
+            if best is not None:
+                self._put(vm, best)
+            return best is not None
         welcome = self.grid.welcome(vm, self.closed)
-        if self.wanted.kept is not None and (welcome & ~self.wanted.kept).any():
-            welcome &= ~self.wanted.kept
+        if self.unkept is not None:
+            rather = welcome & self.unkept
+            if rather.any():
+                welcome = rather
         if not welcome.any():
             return False
         self._put(vm, self._best(vm, welcome))
@@ -80,33 +112,35 @@ class _Packing:
 
     def _put(self, vm: int, host: int) -> None:
         grid = self.grid
-        source = int(grid.at[vm])
-        if vm in self.came_from:
-            self.arriving[source] -= grid.memory[vm]
+        source, memory = int(grid.at[vm]), int(grid.memory[vm])
+        again = vm in self.came_from
+        if again:
+            self.arriving[source] -= memory
         else:
             self.came_from[vm] = source
-        self.arriving[host] += grid.memory[vm]
+        self.arriving[host] += memory
         grid.move(vm, host)
+        if self.shelves is not None:
+            self.shelves.changed(source, -memory if again else 0)
+            self.shelves.changed(host, memory)
 
     def _best(self, vm: int, welcome: Flags) -> int:
-        grid, wanted = self.grid, self.wanted
-        in_time = welcome & (self.arriving + grid.memory[vm] <= self.port_bytes)
-        if len(welcome) >= MANY_HOSTS and in_time.any():
-            welcome = in_time
-        found = welcome & wanted.patched
-        if not found.any():
-            found = welcome & self.exempt
-        if not found.any():
-            found = welcome
+        grid, wanted, memory = self.grid, self.wanted, self.grid.memory[vm]
+        in_time = self.arriving <= self.port_bytes - memory
+        room = np.flatnonzero(welcome)
+        if len(welcome) >= MANY_HOSTS:
+            room = _those(room, in_time)
+        found = room[wanted.patched[room]]
+        if not len(found):
+            found = room[self.exempt[room]]
+        if not len(found):
+            found = room
             if wanted.taste is Taste.LATE:
-                last = wanted.turn[welcome].max()
-                found = welcome & (wanted.turn == last)
-        if (found & in_time).any():
-            found &= in_time
-        share = (grid.held + grid.memory[vm]) / np.maximum(1, grid.capacity)
-        if wanted.taste is Taste.TIGHT:
-            share = -share
-        return int(np.where(found, share, np.inf).argmin())
+                turn = wanted.turn[room]
+                found = room[turn == turn.max()]
+        found = _those(found, in_time)
+        share = (grid.held[found] + memory) / np.maximum(1, grid.capacity[found])
+        return int(found[share.argmax() if wanted.taste is Taste.TIGHT else share.argmin()])
 
     def make_room(self, vm: int) -> bool:
         """Move one VM that was placed before out of the way of `vm`; smallest first."""

@@ -43,9 +43,8 @@ class Jobs:
     ) -> Jobs:
         """From plain lists of any lengths."""
         wide = max((len(each) for each in uses), default=1) or 1
-        padded = np.full((len(seconds), wide), -1, dtype=np.int64)
-        for row, each in enumerate(uses):
-            padded[row, : len(each)] = each
+        rows = [[*each, *(-1,) * (wide - len(each))] for each in uses]
+        padded = np.array(rows, dtype=np.int64).reshape(len(seconds), wide)
         tails = np.zeros(len(seconds)) if tail is None else np.asarray(tail, dtype=np.float64)
         most = np.maximum(1, np.asarray(streams, dtype=np.int64))
         return cls(np.asarray(seconds, dtype=np.float64), padded, most, tails)
@@ -121,8 +120,8 @@ class _Run:
                     break
                 if load[use] > most:
                     most = load[use]
-            else:
-                ranked.append((-round(most + bias[job], 6), -seconds[job], job))
+            else:  # in whole microseconds: sums that differ in their last bit are equal
+                ranked.append((-int((most + bias[job]) * 1e6 + 0.5), -seconds[job], job))
         ranked.sort()
         for _, _, job in ranked:
             uses = self.uses[job]

@@ -33,6 +33,10 @@ class Spare:
         names = [len(found) for found in grid.namesakes.values()]
         self.mates = max(mates, default=0)
         self.forbidden = self.mates + max(names, default=0)
+        self._at = np.full(len(grid.vm_ids), -1, dtype=np.int64)
+        self._counts = np.zeros((len(grid.host_ids), self.levels), dtype=np.int64)
+        self._needed = np.zeros_like(self._counts)
+        """VMs of each class on each host, and what `_need` makes of it, with every VM where `_at` says."""
         self.ghosts: dict[int, int] = {}
         """VMs in flight, with the end at which the grid does not have them: no mate may be placed there
         either."""
@@ -62,9 +66,9 @@ class Spare:
         grid = self.grid
         takers = grid.takes & ~out
         forbidden = self.forbidden + min(self.mates, len(self.ghosts))
-        left = np.flatnonzero(stay).tolist()
+        left = np.flatnonzero(stay)
         if any(grid.leaving(host) for host in np.flatnonzero(out).tolist()) or self.losses == 0:
-            return left
+            return left.tolist()
         hosts = len(grid.host_ids)
         need, slots = self._need(), self._slots(takers)
         worst = need + slots
@@ -72,27 +76,32 @@ class Spare:
             kept = np.sort(worst[stay], axis=0)[-self.losses :].sum(axis=0)
             spare = slots.sum(axis=0) - forbidden * slots.max(axis=0, initial=0) * self.losses
             proven = bool((kept <= spare).all()) and bool(grid.everywhere.all())
-            return None if proven else left
+            return None if proven else left.tolist()
         kinds = self._kinds(hosts)
         fine = np.ones(hosts, dtype=np.bool_)
         for kind in range(len(grid.able)):
             mine = np.where(grid.able[kind][:, None], slots, 0)
             spare = mine.sum(axis=0) - forbidden * mine.max(axis=0, initial=0)
             fine &= ~kinds[:, kind] | ((need == 0) | (need + mine <= spare)).all(axis=1)
-        found = [host for host in left if not fine[host]]
-        return found or None
+        return left[~fine[left]].tolist() or None
 
     def _need(self) -> Ints:
         """For each host and size class: slots that its VMs of that class and larger ones take."""
-        hosts = len(self.grid.host_ids)
-        counts = np.bincount(self.grid.at * self.levels + self.level, minlength=hosts * self.levels)
-        counts = counts.reshape(hosts, self.levels)
-        need = np.zeros((hosts, self.levels), dtype=np.int64)
-        carried = np.zeros(hosts, dtype=np.int64)
-        for level in reversed(range(self.levels)):
-            carried = 2 * carried + counts[:, level]
-            need[:, level] = carried
-        return need
+        at = self.grid.at
+        moved = np.flatnonzero(self._at != at)
+        if not len(moved):
+            return self._needed
+        before, after, level = self._at[moved], at[moved], self.level[moved]
+        known = before >= 0
+        np.subtract.at(self._counts, (before[known], level[known]), 1)
+        np.add.at(self._counts, (after, level), 1)
+        hosts = np.unique(np.concatenate([before[known], after]))
+        carried = np.zeros(len(hosts), dtype=np.int64)
+        for each in reversed(range(self.levels)):
+            carried = 2 * carried + self._counts[hosts, each]
+            self._needed[hosts, each] = carried
+        self._at = at.copy()
+        return self._needed
 
     def _slots(self, takers: Flags) -> Ints:
         """For each host and size class: how many VMs of that size its free memory takes."""

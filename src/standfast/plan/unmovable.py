@@ -40,7 +40,7 @@ class Unmovable:
 
     def skips(self, host: Host) -> Reason | None:
         """Why the host is left alone, where that was said beforehand."""
-        for vm in self.board.on(host.id):
+        for vm in self.board.on(host.id) if self.said else ():
             answer = self.said.get(vm.id)
             if answer is None or answer.handling is not Handling.SKIP:
                 continue
@@ -63,8 +63,10 @@ class Unmovable:
     def against(self, vm: Vm) -> tuple[Reason, ...]:
         """Why the VM can't be moved at all, by itself or by its pin, jobs that end left out."""
         reasons = tuple(reason for reason in blockers.of_vm(vm) if reason.code is not Code.VM_BUSY)
-        pin, hosts = self.board.pins.get(vm.id), self.board.hosts.keys()
-        return reasons + pinned_here(vm, pin, hosts, self.board.name(vm.host))
+        pin = self.board.pins.get(vm.id)
+        if pin is None:
+            return reasons
+        return reasons + pinned_here(vm, pin, self.board.hosts.keys(), self.board.name(vm.host))
 
 
 def pinned_here(

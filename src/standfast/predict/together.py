@@ -162,9 +162,8 @@ class _Air:
             else:
                 self.left[index] = max(0.0, 1.0 - flow.done)
                 self._lift(index)
-        self._settle(range(len(self.at)))
         self._free(waiting)
-        self._start()
+        self._start(range(len(self.at)))
         while self.flying:
             self._next()
         return [
@@ -181,8 +180,7 @@ class _Air:
                 self.now = max(self.now, at)
                 self._land(index)
                 ended.append(index)
-        self._settle({port for index in ended for port in self.ports[index]})
-        self._start()
+        self._start([port for index in ended for port in self.ports[index]])
 
     def _free(self, indices: Iterable[int], at_last: int | None = None) -> None:
         """Something was freed for these; not for one that still waits for its other port, which frees it."""
@@ -196,9 +194,10 @@ class _Air:
                 self.is_ready[index] = True
                 heappush(self.ready, index)
 
-    def _start(self) -> None:
-        """In the order given, of those that wait, all that fit."""
-        begun: list[int] = []
+    def _start(self, changed: Iterable[int]) -> None:
+        """In the order given, of those that wait, all that fit; then new shares, for whatever has changed at
+        `changed` ports, too."""
+        touched = set(changed)
         at, most = self.at, self.most
         while self.ready and len(self.flying) < self.at_once:
             index = heappop(self.ready)
@@ -214,8 +213,8 @@ class _Air:
             for token in tokens:
                 del self.token_queues[token][index]
             self._lift(index)
-            begun.append(index)
-        self._settle({port for index in begun for port in self.ports[index]})
+            touched.update((out, into))
+        self._settle(touched)
 
     def _lift(self, index: int) -> None:
         self.flying.add(index)
