@@ -52,6 +52,8 @@ class Board:
         self.touched: set[HostId] = set()
         """Hosts whose VMs, or memory held, have changed; for those who keep sums over hosts."""
         self._able: dict[object, frozenset[HostId]] = {}
+        self._by_name: dict[HostId, tuple[Vm, ...]] = {}
+        """What `on` told of hosts whose VMs are still the same."""
         self._read_vms(vms)
 
     @classmethod
@@ -72,6 +74,7 @@ class Board:
         twin.held, twin.peak_fraction = dict(self.held), self.peak_fraction
         twin.names = {host: dict(taken) for host, taken in self.names.items()}
         twin._able, twin.stays, twin.plain = self._able, self.stays, self.plain
+        twin._by_name = dict(self._by_name)
         twin.touched, twin.counts = set(self.touched), self.counts
         return twin
 
@@ -89,6 +92,7 @@ class Board:
                 self.vms[half.id] = half
                 self.where[half.id] = half.host
                 self.residents[half.host][half.id] = None
+                self._by_name.pop(half.host, None)
                 self._hold(half.host, half.memory_bytes)
             elif self.flights.get(half.id) is None:
                 self._book(self.vms[half.id], half.host)
@@ -103,6 +107,7 @@ class Board:
             self.vms[vm.id] = vm
             self.where[vm.id] = vm.host
             self.residents[vm.host][vm.id] = None
+            self._by_name.pop(vm.host, None)
             self._hold(vm.host, vm.memory_bytes)
             if vm.flight is not None:
                 self.flights[vm.id] = None
@@ -118,6 +123,7 @@ class Board:
         if self.vms.pop(vm.id, None) is not None:
             del self.where[vm.id]
             del self.residents[vm.host][vm.id]
+            self._by_name.pop(vm.host, None)
             self._hold(vm.host, -vm.memory_bytes)
 
     def _book(self, vm: Vm, target: HostId | None) -> None:
@@ -189,6 +195,8 @@ class Board:
         if self.names[source].get(self.vms[vm].name) == vm:
             del self.names[source][self.vms[vm].name]
         self.residents[target][vm] = None
+        self._by_name.pop(source, None)
+        self._by_name.pop(target, None)
         self.touched.add(target)
         self.where[vm] = target
 
@@ -209,4 +217,8 @@ class Board:
 
     def on(self, host: HostId) -> tuple[Vm, ...]:
         """Active VMs on the host, by name."""
-        return tuple(sorted((self.vms[vm] for vm in self.residents[host]), key=lambda vm: (vm.name, vm.id)))
+        found = self._by_name.get(host)
+        if found is None:
+            here = [self.vms[vm] for vm in self.residents[host]]
+            found = self._by_name[host] = tuple(sorted(here, key=lambda vm: (vm.name, vm.id)))
+        return found

@@ -57,7 +57,7 @@ def objections(vm: Vm, host: Host) -> Iterator[Reason]:
 
 def pools_of(vm: Vm) -> frozenset[str]:
     """Storage pools that the VM's disks name: a target looks its volumes up in pools of the same names."""
-    return frozenset(disk.pool for disk in vm.disks if disk.pool)
+    return frozenset(disk.pool for disk in vm.disks if disk.pool) if vm.disks else frozenset()
 
 
 def cpu_fits(vm: Vm, host: Host) -> bool:

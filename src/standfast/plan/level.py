@@ -95,6 +95,9 @@ class Leveller:
     def _idle(self) -> list[int]:
         """Hosts that take VMs, have none that stays there, and none is on its way there."""
         grid = self.grid
+        if not grid.bound_for:
+            none = self.hosts[(grid.held[self.hosts] == 0) & grid.takes[self.hosts]]
+            return [host for host in none.tolist() if not grid.residents[host]]
         stay = np.bincount(grid.at, minlength=len(grid.host_ids))
         for vm, target in grid.bound_for.items():
             stay[grid.at[vm]] -= 1
@@ -127,10 +130,11 @@ class Leveller:
         order = self.hosts[np.argsort(loads[self.hosts], kind="stable")]
         targets = order[:near] if only is None else np.array([only], dtype=np.int64)
         sources = order[::-1][:near]
-        vms = [vm for host in sources.tolist() for vm in grid.residents[host] if not self.still[vm]]
-        if not vms:
+        vms = sorted(vm for host in sources.tolist() for vm in grid.residents[host])
+        vm_array = np.array(vms, dtype=np.int64)
+        vm_array = vm_array[~self.still[vm_array]]
+        if not len(vm_array):
             return iter(())
-        vm_array = np.array(sorted(vms), dtype=np.int64)
         origin = grid.at[vm_array]
         memory = grid.memory[vm_array]
         less = 100.0 * memory / np.maximum(1, grid.capacity[origin])
@@ -238,10 +242,10 @@ def _cut(loads: Points, amount: float) -> Points:
 
 def _level(loads: Points, amount: float) -> float:
     """To which level `amount` fills the lowest ones; at most the mean."""
-    filled = 0.0
-    for index in range(len(loads) - 1):
-        step = (loads[index + 1] - loads[index]) * (index + 1)
-        if filled + step >= amount:
-            return min(float(loads[index] + (amount - filled) / (index + 1)), float(loads.mean()))
-        filled += step
-    return float(loads.mean()) if math.isfinite(filled) else 0.0
+    mean = float(loads.mean())
+    filled = np.cumsum(np.diff(loads) * np.arange(1, len(loads)))
+    index = int(np.searchsorted(filled, amount))
+    if index == len(filled):
+        return mean if not index or math.isfinite(filled[-1]) else 0.0
+    before = float(filled[index - 1]) if index else 0.0
+    return min(float(loads[index]) + (amount - before) / (index + 1), mean)

@@ -111,18 +111,19 @@ class _Run:
 
     def start(self, ready: Iterable[int]) -> None:
         """Start of those that fit one after another, as long as each still fits."""
-        free, load, seconds, bias = self.free, self.load, self.seconds, self.bias
+        free, load, seconds, bias, of_job = self.free, self.load, self.seconds, self.bias, self.uses
         ranked = []
         for job in ready:
             most = 0.0
-            for use in self.uses[job]:
+            for use in of_job[job]:
                 if free[use] <= 0:
                     break
                 if load[use] > most:
                     most = load[use]
             else:  # in whole microseconds: sums that differ in their last bit are equal
                 ranked.append((-int((most + bias[job]) * 1e6 + 0.5), -seconds[job], job))
-        ranked.sort()
+        if len(ranked) > 1:
+            ranked.sort()
         for _, _, job in ranked:
             uses = self.uses[job]
             for use in uses:

@@ -71,12 +71,17 @@ class Spare:
             return left.tolist()
         hosts = len(grid.host_ids)
         need, slots = self._need(), self._slots(takers)
-        worst = need + slots
         if self.losses > 1:
-            kept = np.sort(worst[stay], axis=0)[-self.losses :].sum(axis=0)
+            kept = np.sort((need + slots)[stay], axis=0)[-self.losses :].sum(axis=0)
             spare = slots.sum(axis=0) - forbidden * slots.max(axis=0, initial=0) * self.losses
             proven = bool((kept <= spare).all()) and bool(grid.everywhere.all())
             return None if proven else left.tolist()
+        if grid.everywhere.all():
+            largest = slots.max(axis=0, initial=0)
+            spare = slots.sum(axis=0) - forbidden * largest
+            most = need.max(axis=0, initial=0)
+            if ((most == 0) | (most + largest <= spare)).all():
+                return None
         kinds = self._kinds(hosts)
         fine = np.ones(hosts, dtype=np.bool_)
         for kind in range(len(grid.able)):
@@ -106,7 +111,8 @@ class Spare:
     def _slots(self, takers: Flags) -> Ints:
         """For each host and size class: how many VMs of that size its free memory takes."""
         free = np.where(takers, np.maximum(0, self.grid.capacity - self.grid.held), 0)
-        slots: Ints = free[:, None] // self.size[None, :]
+        # Sizes are doubled from class to class.
+        slots: Ints = (free // self.size[0])[:, None] >> np.arange(self.levels)[None, :]
         return slots
 
     def gaps(self, out: Flags, times: int) -> Flags:
