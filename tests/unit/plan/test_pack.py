@@ -12,7 +12,7 @@ from small_clusters import apart, cluster, host, pin, vm
 from standfast.model.cluster import Snapshot
 from standfast.plan.board import Board
 from standfast.plan.grid import Grid
-from standfast.plan.pack import Taste, Wanted, empty
+from standfast.plan.pack import Taste, Wanted, _Packing, empty
 
 HOSTS = [host(number) for number in range(1, 5)]
 GIB = 1024
@@ -86,3 +86,29 @@ def test_mates_of_one_host_part() -> None:
 def test_without_room_for_all_nothing_is_moved() -> None:
     vms = [vm("a", 1, 2 * GIB), *(vm(f"x{number}", number, 2 * GIB) for number in (2, 3, 4))]
     assert emptied(cluster(HOSTS, vms), 1) == "a"
+
+
+@pytest.mark.parametrize("taste", [Taste.LATE, Taste.SPREAD])
+@pytest.mark.parametrize("keeping", [False, True])
+def test_shelves_name_the_host_that_a_look_at_all_hosts_would(taste: Taste, keeping: bool) -> None:
+    """Over a wave of 30 hosts with pairs, one patched third and hosts whose turn is now or later."""
+    hosts = [host(number) for number in range(1, 31)]
+    vms = [vm(f"v{number:03}", 1 + number % 30, 128 * (1 + number % 5)) for number in range(150)]
+    pairs = [apart(f"pair{n}", vms[n].name, vms[n + 1].name) for n in range(0, 60, 2)]
+    grid = Grid(Board.of(cluster(hosts, vms, anti_affinity=tuple(pairs))))
+    wave = [0, 1, 2]
+    out, patched, turn = (np.zeros(30, dtype=np.bool_), np.zeros(30, dtype=np.bool_), np.full(30, -1))
+    out[wave], patched[20:], turn[3:18] = True, True, np.arange(15) // 3
+    kept = np.arange(30) % 4 == 0 if keeping else None
+    work = _Packing(grid, Wanted(out, patched, turn, taste, kept), port_bytes=512 * 2**20)
+    seen = set()
+    for each in [each for host in wave for each in sorted(grid.residents[host])]:
+        welcome = grid.welcome(each, work.closed)
+        if kept is not None and (welcome & ~kept).any():
+            welcome &= ~kept
+        assert work.shelves is not None
+        best = work.shelves.best(each)
+        assert best == work._best(each, welcome)
+        assert work.place(each)
+        seen.add(best)
+    assert len(seen) > 3
