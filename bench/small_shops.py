@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
@@ -14,7 +15,7 @@ from bench.walking import return_home
 from standfast.model.cluster import Host, Snapshot, Vm
 from standfast.model.policy import Policy
 from standfast.plan.checker import stages_of, walk
-from standfast.plan.checker_words import Limits
+from standfast.plan.checker_words import Limits, Stage, Verdict
 from standfast.plan.make import make_plan
 
 CLUSTERS, SEED = 200, 2026
@@ -22,14 +23,24 @@ MOST_TIME, MOST_MOVES, MOST_SECONDS = 0.7, 0.6, 1.0
 LINKS = (1_000_000_000, 10_000_000_000, 25_000_000_000)
 
 
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """A cluster, drain-and-return through it, and what the checker said of that."""
+
+    made: Snapshot
+    home: tuple[Stage, ...]
+    judged: Verdict
+
+
 def measure(settings: Settings) -> list[Claim]:
     """Time, moves and speed over the same clusters; a cluster that one of the two can't do counts as
     refused."""
     draw = random.Random(SEED)
-    found = [_instance(number, shop(draw), settings) for number in range(CLUSTERS)]
+    found = [_instance(number, shop(draw)) for number in range(CLUSTERS)]
     done = [each for each in found if not each["refused"]]
     violations = sum(each["violations"] for each in found)
     slowest = max(each["plan_seconds"] for each in found)
+    slowest_cpu = max(each["plan_cpu_seconds"] for each in found)
     claims = []
     for what, most in (("makespan", MOST_TIME), ("moves", MOST_MOVES)):
         ratio = fmean(each[what] / each[f"{what}_home"] for each in done)
@@ -45,12 +56,12 @@ def measure(settings: Settings) -> list[Claim]:
                 tuple(found),
             )
         )
-    name = f"slowest plan of {CLUSTERS} small shops, in seconds"
+    name = f"slowest plan of {CLUSTERS} small shops, in seconds (of CPU {slowest_cpu:g})"
     claims.append(Claim(name, round(slowest, 3), {}, f"<= {MOST_SECONDS}", slowest <= MOST_SECONDS))
     return claims
 
 
-def shop(draw: random.Random) -> Snapshot:
+def shop(draw: random.Random) -> Shop:
     """3 to 16 hosts of one to three sizes, 60 to 85 % full, the fullest that can still give one host up.
 
     The rules are the strictest that leave a way at all: N+1 while a host is out where there is room for it,
@@ -62,7 +73,7 @@ def shop(draw: random.Random) -> Snapshot:
             return made
 
 
-def _draw(draw: random.Random) -> Snapshot | None:
+def _draw(draw: random.Random) -> Shop | None:
     count = draw.randint(3, 16)
     fill = draw.uniform(0.60, 0.85)
     link = draw.choice(LINKS)
@@ -72,8 +83,8 @@ def _draw(draw: random.Random) -> Snapshot | None:
     groups = groups_of(vms, draw, draw.choice((0.0, 0.1, 0.2)), (2, 3))
     for reserve, ceiling in ((1, 0.90), (0, 0.90), (0, 0.97)):
         made = snapshot(hosts, vms, groups, reserve_hosts=reserve, memory_ceiling=ceiling)
-        if _has_a_way(made):
-            return made
+        if (found := _with_a_way(made)) is not None:
+            return found
     return None
 
 
@@ -94,19 +105,20 @@ def _fill(draw: random.Random, hosts: Sequence[Host], fill: float) -> list[Vm]:
     return vms
 
 
-def _has_a_way(made: Snapshot) -> bool:
-    """Whether drain-and-return, told apart from our planner, gets every host out within the rules."""
+def _with_a_way(made: Snapshot) -> Shop | None:
+    """Drain-and-return, told apart from our planner, where it gets every host out within the rules."""
     stages = return_home(made)
-    return stages is not None and not walk(stages, made).violations
+    if stages is None:
+        return None
+    verdict = walk(stages, made)
+    return None if verdict.violations else Shop(made, stages, verdict)
 
 
-def _instance(number: int, made: Snapshot, settings: Settings) -> dict[str, Any]:
-    home = return_home(made)
-    assert home is not None
-    theirs = walk(home, made)
-    began = time.perf_counter()
+def _instance(number: int, shop: Shop) -> dict[str, Any]:
+    made = shop.made
+    began, began_cpu = time.perf_counter(), time.process_time()
     plan = make_plan(made, Policy(), now=0.0)
-    took = time.perf_counter() - began
+    took, took_cpu = time.perf_counter() - began, time.process_time() - began_cpu
     ours = walk(stages_of(plan), made, Limits(2, Policy().moves_at_once))
     return {
         "number": number,
@@ -121,10 +133,11 @@ def _instance(number: int, made: Snapshot, settings: Settings) -> dict[str, Any]
         "violations": len(ours.violations),
         "makespan": plan.predicted_seconds,
         "makespan_bound": plan.bounds.seconds_at_least,
-        "makespan_home": home_seconds(home, made, Policy()),
+        "makespan_home": home_seconds(shop.home, made, Policy()),
         "moves": ours.moves,
-        "moves_home": theirs.moves,
+        "moves_home": shop.judged.moves,
         "plan_seconds": round(took, 4),
+        "plan_cpu_seconds": round(took_cpu, 4),
     }
 
 

@@ -31,7 +31,7 @@ def measure(settings: Settings) -> list[Claim]:
 
         claims += [
             Claim(
-                f"{head}: seconds to plan all waves",
+                f"{head}: seconds to plan all waves (of CPU {ours['plan_cpu_seconds']:g})",
                 ours["plan_seconds"],
                 beside("plan_seconds"),
                 f"<= {MOST_SECONDS:g}",

@@ -1,7 +1,7 @@
 """Hosts on shelves, the best first, so that a place for one VM among thousands of hosts is a look at a few
 numbers instead of a pass over all of them.
 
-What `pack` prefers is a fixed order of sorts of hosts, and within a sort the one that will be emptiest. The sorts
+What `pack` prefers is a fixed order of sorts of hosts, and within a sort the one that will be emptiest. Sorts
 stay as they are while a wave is placed; only what each host holds and receives changes, one host at a time.
 """
 

@@ -102,7 +102,7 @@ def test_shelves_name_the_host_that_a_look_at_all_hosts_would(taste: Taste, keep
     kept = np.arange(30) % 4 == 0 if keeping else None
     work = _Packing(grid, Wanted(out, patched, turn, taste, kept), port_bytes=512 * 2**20)
     seen = set()
-    for each in [each for host in wave for each in sorted(grid.residents[host])]:
+    for each in [each for number in wave for each in sorted(grid.residents[number])]:
         welcome = grid.welcome(each, work.closed)
         if kept is not None and (welcome & ~kept).any():
             welcome &= ~kept
