@@ -45,6 +45,14 @@ def test_a_second_opinion_finds_nothing_wrong(snapshot: Snapshot) -> None:
 
 @ORDINARY
 @given(clusters())
+def test_slow_links_change_where_vms_go_and_break_no_rule(snapshot: Snapshot) -> None:
+    slow = tuple(replace(host, migration_bits_per_second=5_000_000) for host in snapshot.hosts)
+    snapshot = replace(snapshot, hosts=slow)
+    assert violations(make_plan(snapshot, POLICY, now=0.0), snapshot) == ()
+
+
+@ORDINARY
+@given(clusters())
 def test_every_host_is_done_left_alone_or_refused_and_never_two_of_these(snapshot: Snapshot) -> None:
     plan = make_plan(snapshot, POLICY, now=0.0)
     done, alone = [step.host for step in plan.steps], [host.host for host in plan.left_alone]

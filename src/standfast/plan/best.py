@@ -15,6 +15,7 @@ from standfast.plan.assemble import Assembled, Stops, assemble
 from standfast.plan.board import Board
 from standfast.plan.draft import Builder, Draft, DraftWave
 from standfast.plan.drain import drain
+from standfast.plan.early import dealt
 from standfast.plan.grid import Grid
 from standfast.plan.lengths import Lengths
 from standfast.plan.search import Candidate, Search
@@ -59,6 +60,7 @@ def best_run(board: Board, policy: Policy, task: Task) -> tuple[Assembled, list[
     refusals: list[Reason] = []
     if found.draft.stuck:
         found, refusals = _second_look(search, found, task)
+    found = dealt(search, found)
     return assemble(grid, lengths, builder, search.chosen(found), task.stops), refusals
 
 

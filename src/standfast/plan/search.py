@@ -87,7 +87,7 @@ class Search:
             seconds = sum(rough(grid, self.lengths, wave.hops, wave.hosts) for wave in draft.waves)
             seconds += self._soak(draft) + rough(grid, self.lengths, last, ())
         else:
-            chosen = self._timed(draft, last)
+            chosen = self.timed(draft, last)
             seconds = chosen.seconds + chosen.last_times.end
         moved = sum(int(grid.memory[vm]) for wave in draft.waves for vm, _, _ in wave.hops)
         moved += sum(int(grid.memory[vm]) for vm, _, _ in last)
@@ -102,10 +102,11 @@ class Search:
         self._replay(found.draft)
         for vm, _, target in found.last:
             self.grid.move(vm, target)
-        return self._timed(found.draft, found.last, as_run=True)
+        return self.timed(found.draft, found.last, as_run=True)
 
-    def _timed(self, draft: Draft, last: tuple[Hop, ...], *, as_run: bool = False) -> Chosen:
-        """With one move a port at a time; `as_run`: with as many as the run will have there."""
+    def timed(self, draft: Draft, last: tuple[Hop, ...], *, as_run: bool = False) -> Chosen:
+        """With one move a port at a time; `as_run`: with as many as the run will have there. The grid is in
+        the state after it all."""
         grid, policy = self.grid, self.builder.policy
         overlap = policy.moves_at_once if may_overlap(grid, self.builder.spare, last) else 1
 
