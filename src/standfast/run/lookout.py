@@ -1,7 +1,8 @@
 """Which hosts are asked at a tick. Asking costs a login; of most hosts nothing is wanted at the moment.
 
-A host that the run works on, the one that is next, and any that a call went to are asked every time. What
-the others said of themselves is kept for a while; whether they are there is seen by the platform anyhow.
+A host that the run works on and any that a call went to are asked every time. Where only its VMs are to
+move, or an operator to say something, and of those whose turn is next, an answer is good for a few seconds;
+what all others said of themselves is kept for longer. Whether they are there is seen by the platform anyhow.
 """
 
 from __future__ import annotations
@@ -17,6 +18,11 @@ from standfast.model.run import ENDED_PHASES, Phase, Run, next_in_line
 KEEP_SECONDS = 30.0
 """How old the words of a host that nobody works on may be."""
 
+WAITING_SECONDS = 3.0
+"""The same of one where nothing is at work that only the host itself can tell of."""
+
+WAITING_PHASES = frozenset({Phase.DRAINING, Phase.HELD})
+
 
 @dataclass
 class Lookout:
@@ -26,16 +32,16 @@ class Lookout:
     _touched: set[HostId] = field(default_factory=set)
 
     def touched(self, host: HostId) -> None:
-        """A call goes to that host: what it said before no longer counts."""
+        """A call goes to that host, or a VM left it: what it said before no longer counts."""
         self._touched.add(host)
 
     def kept(self, run: Run, now: float) -> Mapping[HostId, HostFacts]:
         """Facts that will do for this tick, by host."""
-        wanted = _at_work(run) | self._touched
+        longest = _at_work(run)
         return {
             host: facts
             for host, (at, facts) in self._facts.items()
-            if host not in wanted and 0.0 <= now - at < KEEP_SECONDS
+            if host not in self._touched and 0.0 <= now - at < longest.get(host, KEEP_SECONDS)
         }
 
     def looked(
@@ -50,8 +56,12 @@ class Lookout:
         self._touched = {host for host in self._touched if host in under_way}
 
 
-def _at_work(run: Run) -> set[HostId]:
-    """Hosts in the middle of their turn or held, those whose cordon is up, and the next wave."""
+def _at_work(run: Run) -> dict[HostId, float]:
+    """How old, in seconds, the words may be: of hosts in the middle of their turn or held, of those whose
+    cordon is up, and of the next wave."""
     resting = ENDED_PHASES | {Phase.PLANNED}
-    busy = {row.host for row in run.hosts if row.phase not in resting or row.cordon_taken}
-    return busy | {row.host for row in next_in_line(run)}
+    found = {row.host: WAITING_SECONDS for row in next_in_line(run)}
+    for row in run.hosts:
+        if row.phase not in resting or row.cordon_taken:
+            found[row.host] = WAITING_SECONDS if row.phase in WAITING_PHASES else 0.0
+    return found

@@ -12,7 +12,7 @@ from standfast.model.cluster import Snapshot
 from standfast.model.errors import StandfastError
 from standfast.model.exam import Exam
 from standfast.model.ids import HostId, MoveId, RunId
-from standfast.model.moves import MoveOutcome
+from standfast.model.moves import MoveOutcome, OutcomeKind
 from standfast.model.run import Run
 from standfast.plan.following import Following
 from standfast.ports import Fencing, Outside
@@ -77,6 +77,9 @@ class RunLoop:
             return False
         # Asked before looking: what a platform says has ended is then seen as it is after its end.
         outcomes, unanswered = self._outcomes(run)
+        for move in run.started:
+            if move.id in unanswered or outcomes[move.id].kind is not OutcomeKind.RUNNING:
+                self._lookout.touched(move.source)
         try:
             snapshot = self._look(run)
         except StandfastError as error:

@@ -22,7 +22,7 @@ from standfast.platforms.simulated import SimSpec
 from standfast.run import actions
 from standfast.run.actions import Ask, Question, StartMove
 from standfast.run.decide import decide
-from standfast.run.lookout import KEEP_SECONDS, Lookout
+from standfast.run.lookout import KEEP_SECONDS, WAITING_SECONDS, Lookout
 from standfast.run.seen import Seen
 
 
@@ -212,8 +212,20 @@ def test_only_hosts_at_work_and_the_next_one_are_asked_again() -> None:
     lookout = Lookout()
     assert lookout.kept(run, 100.0) == {}
     lookout.looked(seen.snapshot, {}, frozenset(), 100.0)
+    assert set(lookout.kept(run, 100.0 + WAITING_SECONDS - 0.1)) == {"a", "c"}
+    assert set(lookout.kept(run, 100.0 + WAITING_SECONDS)) == {"a"}
     assert set(lookout.kept(run, 100.0 + KEEP_SECONDS - 1)) == {"a"}
     assert lookout.kept(run, 100.0 + KEEP_SECONDS) == {}
+
+
+def test_a_host_whose_vms_move_is_asked_every_few_seconds_and_once_one_has_left_it() -> None:
+    run, seen = second_host_waits(Phase.DRAINING, "a")
+    lookout = Lookout()
+    lookout.looked(seen.snapshot, {}, frozenset(), 100.0)
+    assert "b" in lookout.kept(run, 100.0 + WAITING_SECONDS - 0.1)
+    assert "b" not in lookout.kept(run, 100.0 + WAITING_SECONDS)
+    lookout.touched(HostId("b"))
+    assert "b" not in lookout.kept(run, 100.1)
 
 
 def test_a_host_that_a_call_went_to_is_asked_until_the_call_has_ended_before_the_look() -> None:
@@ -221,8 +233,8 @@ def test_a_host_that_a_call_went_to_is_asked_until_the_call_has_ended_before_the
     lookout = Lookout()
     lookout.looked(seen.snapshot, {}, frozenset(), 100.0)
     lookout.touched(HostId("a"))
-    assert lookout.kept(run, 101.0) == {}
+    assert "a" not in lookout.kept(run, 101.0)
     lookout.looked(seen.snapshot, {}, frozenset({"a"}), 101.0)
-    assert lookout.kept(run, 102.0) == {}, "the call was under way when the host was asked"
+    assert "a" not in lookout.kept(run, 102.0), "the call was under way when the host was asked"
     lookout.looked(seen.snapshot, {}, frozenset(), 102.0)
-    assert set(lookout.kept(run, 103.0)) == {"a"}
+    assert "a" in lookout.kept(run, 103.0)
