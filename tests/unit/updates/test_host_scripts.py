@@ -62,6 +62,13 @@ def test_a_patch_says_what_it_changed(host: FakeHost) -> None:
     assert "dist-upgrade" not in log
 
 
+def test_a_second_attempt_tells_what_both_have_changed(host: FakeHost) -> None:
+    done(host, order())
+    work = done(host, order(attempt=2))
+    assert work.versions_before == (("pkg", "1.0"),)
+    assert work.versions_after == (("pkg", "2.0"),)
+
+
 def test_a_patch_that_fails_hands_over_the_last_words(host: FakeHost) -> None:
     host.put("upgrade-code", "100")
     work = done(host, order())

@@ -65,6 +65,18 @@ versions() {
     # shellcheck disable=SC2016 # dpkg's own variables
     dpkg-query -W -f '${binary:Package} ${Version}\n' | sort
 }
+as_before() { # what an earlier attempt of this run found here: it may have changed some before it was cut off
+    attempt=1
+    while [ "$attempt" -lt "${directory##*-}" ]; do
+        earlier=${directory%-*}-$attempt/versions.before
+        if [ -s "$earlier" ]; then
+            cp "$earlier" "$directory/versions.before"
+            return
+        fi
+        attempt=$((attempt + 1))
+    done
+    return 1
+}
 changes() {
     versions >"$directory/versions.after"
     comm -23 "$directory/versions.before" "$directory/versions.after" >"$directory/changed.before"
@@ -80,7 +92,7 @@ stage() {
 patch() {
     guard
     check_dpkg
-    versions >"$directory/versions.before"
+    as_before || versions >"$directory/versions.before"
     code=0
     upgrade || code=$?
     changes
