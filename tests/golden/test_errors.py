@@ -35,6 +35,13 @@ def test_usage_errors_end_with_2(place: Place, words: tuple[str, ...], sentence:
     assert printed.err.splitlines()[-1].startswith(sentence.split("'{")[0])
 
 
+def test_json_is_asked_for_before_a_verb_of_the_lab_or_behind_it(place: Place) -> None:
+    for words in (("--json", "lab", "list"), ("lab", "list", "--json")):
+        printed = place.run(*words)
+        assert printed.code == 0
+        assert isinstance(json.loads(printed.out)["labs"], list)
+
+
 def test_errors_have_one_json_shape(place: Place) -> None:
     for words in (
         ("scan", "--json", "--cluster", "x"),

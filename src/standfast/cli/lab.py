@@ -61,8 +61,20 @@ def _find(name: str) -> Lab:
 
 
 _name_option = click.option("--name", default=DEFAULT_NAME, show_default=True, help="Which lab.")
+
+
+def _wanted(context: click.Context, _parameter: click.Parameter, here: bool) -> bool:
+    """Whether JSON was asked for, before the verb or behind it."""
+    session = context.find_object(Session)
+    return here or (session is not None and session.json)
+
+
 _json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object instead of sentences."
+    "--json",
+    "as_json",
+    is_flag=True,
+    callback=_wanted,
+    help="Print one JSON object instead of sentences.",
 )
 
 
@@ -163,14 +175,18 @@ def up(
 
 @lab.command()
 @_name_option
+@_json_option
 @_told
-def down(name: str) -> None:
+def down(name: str, as_json: bool) -> None:
     """Remove a lab and everything of it, also after a crash."""
     from standfast.lab.cluster import Lab
     from standfast.lab.system import check_machine
 
     check_machine()
     there_was = Lab.remove(name)
+    if as_json:
+        show_json({"name": name, "removed": there_was})
+        return
     click.echo(f"Lab {name} is gone." if there_was else f"There was nothing of a lab {name}.")
 
 
@@ -329,10 +345,15 @@ def _show(seen: dict[str, Any], as_json: bool, path: Path) -> None:
 
 
 @lab.command("list")
+@_json_option
 @_told
-def list_labs() -> None:
+def list_labs(as_json: bool) -> None:
     """List the labs of this machine."""
     from standfast.lab.state import lab_names
 
-    for name in lab_names():
+    names = list(lab_names())
+    if as_json:
+        show_json({"labs": names})
+        return
+    for name in names:
         click.echo(name)

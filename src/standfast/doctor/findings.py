@@ -102,7 +102,11 @@ CATALOGUE: Mapping[Code, tuple[Severity, str]] = {
     Code.VM_PINNED: (ERROR, "A pin leaves it no other host."),
     Code.VM_CONTROLLER: (ERROR, "It can't be moved, and this controller runs in it."),
     Code.NO_TARGET: (ERROR, "Every other host has something against it; each is named."),
-    Code.VM_BUSY: (WARNING, "Another job holds it now (a backup, a block copy); a run waits for its end."),
+    Code.VM_BUSY: (
+        WARNING,
+        "Another job holds it now (a backup, a block copy, somebody's migration); a run waits for its end, "
+        "and where that does not come, for an operator.",
+    ),
     Code.VM_BLACKOUT: (ERROR, "It writes memory too fast to be moved within its black-out budget."),
     Code.VM_BLACKOUT_RISK: (WARNING, "A move may make it dark for longer than its black-out budget."),
     Code.VM_TRANSIENT: (NOTE, "It has no persistent definition: once it stops nothing is left."),
