@@ -61,6 +61,11 @@ class Caller:
         with self._lock:
             return frozenset(self._under_way)
 
+    @property
+    def acting(self) -> frozenset[CallKey]:
+        """Those under way that change something. The others bring an answer, which tells that they ended."""
+        return frozenset(key for key in self.under_way if not isinstance(key[0], Question))
+
     def take_answers(self) -> Answers:
         """Answers since the last time; each is handed out once."""
         with self._lock:

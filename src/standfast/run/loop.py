@@ -80,6 +80,7 @@ class RunLoop:
         for move in run.started:
             if move.id in unanswered or outcomes[move.id].kind is not OutcomeKind.RUNNING:
                 self._lookout.touched(move.source)
+        before = self._caller.acting
         try:
             snapshot = self._look(run)
         except StandfastError as error:
@@ -100,7 +101,8 @@ class RunLoop:
             exams=self._exams,
             told=answers.told,
             failures=tuple(answers.failures),
-            under_way=self._caller.under_way,
+            # What ended during the look may not be seen in it: it is not done once more for that.
+            under_way=self._caller.under_way | before,
             epoch=fencing.epoch,
             clock_jumped_seconds=self._jumped,
             monitoring=self._silences.monitoring(),

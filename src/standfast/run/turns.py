@@ -41,8 +41,9 @@ def waiting(view: View) -> tuple[Action, ...]:
     counted = [action for row in rows for action in failed_calls(view, row)] if view.seen.failures else []
     turn = counted or _answer_again(view) or _turn(view, next_in_line(view.run))
     touched = {change.row.host for action in turn for change in action.changes if isinstance(change, PutHost)}
-    others = [row for row in rows if row.host not in touched]
-    fetching = [action for row in others for action in stage(view, row)]
+    if touched or any(row.phase == Phase.SILENCED and row.scan_before is None for row in view.run.hosts):
+        return tuple(turn)  # everybody waits for those that prepare: they get the line to themselves
+    fetching = [action for row in rows for action in stage(view, row)]
     return (*turn, *(fetching or _ahead(view)))
 
 

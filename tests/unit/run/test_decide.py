@@ -72,11 +72,17 @@ def only_row(actions: tuple[Action, ...]) -> Any:
 CORDONED: dict[str, Any] = {"cordoned": True, "cordoned_by": "01RUN"}
 
 
-def test_the_first_planned_host_begins_and_the_next_one_only_downloads() -> None:
+def test_the_first_planned_host_begins_and_the_next_one_downloads_once_that_is_prepared() -> None:
     seen = Seen(snapshot((host("a"), host("b"))))
-    actions = decide(run(row("a", Phase.PLANNED), row("b", Phase.PLANNED, 1)), seen, NOW)
-    assert phases(actions) == [("a", "silenced")]
-    assert [(call.order.host, call.order.kind) for call in calls(actions)] == [("b", WorkKind.STAGE)]
+    begun = decide(run(row("a", Phase.PLANNED), row("b", Phase.PLANNED, 1)), seen, NOW)
+    assert phases(begun) == [("a", "silenced")]
+    assert not calls(begun), "the one that everybody waits for has the line to itself"
+    preparing = decide(run(row("a", Phase.SILENCED), row("b", Phase.PLANNED, 1)), seen, NOW)
+    assert {call.order.host for call in calls(preparing)} == {"a"}
+    prepared = decide(run(ready("a", Phase.SILENCED), row("b", Phase.PLANNED, 1)), seen, NOW)
+    assert ("b", WorkKind.STAGE) in [
+        (call.order.host, call.order.kind) for call in calls(prepared) if isinstance(call, Begin)
+    ]
 
 
 def test_no_host_begins_while_the_reserve_would_be_lost() -> None:
