@@ -29,7 +29,12 @@ def verifying(view: View, row: HostRow) -> tuple[Action, ...]:
     missing = health.not_up(host.facts)
     if missing:
         return _unwell(view, row, missing)
-    return _scanned(view, row, host) or _healthy(view, row)
+    scanned = _scanned(view, row, host)
+    if not scanned:
+        return _healthy(view, row)
+    waits = not any(action.changes for action in scanned)
+    # The first look at its health need not wait for the scan; the second one comes after it.
+    return scanned + (_healthy(view, row) if waits and row.healthy_since is None else ())
 
 
 def _scanned(view: View, row: HostRow, host: Host) -> tuple[Action, ...]:

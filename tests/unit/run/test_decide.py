@@ -300,6 +300,18 @@ def test_a_host_gets_vms_again_only_after_two_good_looks_a_while_apart() -> None
     assert phases(last) == [("a", "refilling")]
 
 
+def test_the_first_look_at_a_hosts_health_does_not_wait_for_its_scan_and_the_second_does() -> None:
+    up, before = host("a", boot="boot-2", **CORDONED), replace(CLEAN, boot_id="boot-1")
+    unscanned = replace(verifying(), scan_after=before)
+    asked = calls(decide(run(unscanned), Seen(snapshot((up,))), NOW))
+    assert asked == [Ask(HostId("a"), Question.SCAN), Ask(HostId("a"), Question.HEALTH)]
+    scanning = frozenset({Ask(HostId("a"), Question.SCAN).key})
+    good = Seen(snapshot((up,)), healths={HostId("a"): well("boot-2")}, under_way=scanning)
+    first = only_row(decide(run(unscanned), good, NOW))
+    assert (first.phase, first.healthy_since) == (Phase.VERIFYING, NOW)
+    assert decide(run(first), replace(good, healths={}), NOW + 100) == ()
+
+
 @pytest.mark.parametrize(
     "after",
     [
