@@ -10,18 +10,14 @@ from standfast.model.moves import Purpose
 from standfast.model.plan import PlanKind
 from standfast.model.reasons import Code, Reason
 from standfast.model.run import ENDED_PHASES, HostRow, MoveRow, MoveState, Phase
-from standfast.model.units import span
 from standfast.plan import blockers, place
 from standfast.plan.blackout import budget_seconds
 from standfast.plan.evacuate import urgency
-from standfast.run import absent, cordons, foretell, shutting
+from standfast.run import absent, cordons, foretell, shutting, stalled
 from standfast.run.actions import Action, StartMove
 from standfast.run.seen import View, order_of
 from standfast.run.steps import enter, hold_for, leaving
 from standfast.store.changes import Change, NewEvent, PutMove, TakeJournal
-
-OTHERS_SECONDS = 1_800.0
-"""How long a migration that is not this run's is waited for, from the last move of its host on."""
 
 
 def is_empty(view: View, row: HostRow) -> bool:
@@ -47,7 +43,7 @@ def draining(view: View, row: HostRow) -> tuple[Action, ...]:
     if not view.may_start:
         return ()
     back = cordons.put_up(view, row)
-    return back or _start_moves(view, row) or shutting.shut_down(view, row)
+    return back or _start_moves(view, row) or shutting.shut_down(view, row) or stalled.uncounted(view, row)
 
 
 def _start_moves(view: View, row: HostRow) -> tuple[Action, ...]:
@@ -83,27 +79,10 @@ def _start_moves(view: View, row: HostRow) -> tuple[Action, ...]:
         found.append(start(view, vm, move))
         view.board.lift(vm.id, target)
     if kept is None and not found:
-        kept = _moved_by_others(view, row)
+        kept = stalled.moved_by_others(view, row)
     if kept is None or found or view.started or _waits(view, row):
         return tuple(found)
     return hold_for(view, row, kept)
-
-
-def _moved_by_others(view: View, row: HostRow) -> Reason | None:
-    """A VM that somebody else is moving off the host or to it for so long that it may never end, as where its
-    memory is written faster than copied. That is not ours to end; the run is not to wait for ever either."""
-    last = max((move.ended_at or 0.0 for move in view.run.moves if move.source == row.host), default=0.0)
-    if view.now - max(row.since, last) < OTHERS_SECONDS:
-        return None
-    for vm_id, target in view.board.flights.items():
-        vm = view.snapshot.vm(vm_id)
-        if vm is None or row.host not in (vm.host, target):
-            continue
-        way, waited = f"{'to' if target == row.host else 'off'} {row.name}", span(OTHERS_SECONDS)
-        words = f"{vm.name} is being moved {way}, not by this run, for {waited} or more."
-        mend = "End that migration with the hypervisor's own tools or let it end, then resume."
-        return Reason(Code.VM_BUSY, words, mend, host=row.host, vm=vm.id)
-    return None
 
 
 def still_to_go(view: View, row: HostRow) -> list[HostId]:

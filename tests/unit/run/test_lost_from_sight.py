@@ -12,10 +12,11 @@ from standfast.model.moves import Flight
 from standfast.model.policy import Policy
 from standfast.model.reasons import Code
 from standfast.model.run import MoveRow, MoveState, Phase
+from standfast.run.absent import UNREACHABLE_GRACE_SECONDS
 from standfast.run.actions import Action
 from standfast.run.decide import decide
-from standfast.run.draining import OTHERS_SECONDS
 from standfast.run.seen import Seen
+from standfast.run.stalled import OTHERS_SECONDS
 from standfast.store.changes import PutHost, PutMove
 
 GONE = move("v", "a", "b")
@@ -59,3 +60,25 @@ def test_a_migration_of_somebody_else_is_waited_for_and_holds_its_host_in_the_en
     assert row.reason is not None
     assert row.reason.code is Code.VM_BUSY
     assert f"v is being moved {way}, not by this run" in row.reason.sentence
+
+
+@pytest.mark.parametrize(
+    ("counted", "longest", "says"),
+    [(None, UNREACHABLE_GRACE_SECONDS, "does not answer"), (2, OTHERS_SECONDS, "counts 2 that run")],
+)
+def test_a_host_whose_hypervisor_never_says_that_it_runs_nothing_is_held(
+    counted: int | None, longest: float, says: str
+) -> None:
+    first, second = snapshot((host("a", cordoned=True, cordoned_by=RUN), host("b"))).hosts
+    assert first.facts is not None
+    doubtful = replace(first, facts=replace(first.facts, active_vms=counted))
+    seen = Seen(replace(snapshot(()), hosts=(doubtful, second)))
+    draining = run(ready("a", Phase.DRAINING))
+    begun = draining.hosts[0].since
+    assert decide(draining, seen, begun + longest - 1.0) == ()
+    held = decide(draining, seen, begun + longest)
+    (row,) = [change.row for action in held for change in action.changes if isinstance(change, PutHost)]
+    assert row.phase == Phase.HELD
+    assert row.reason is not None
+    assert row.reason.code is Code.HOST_HYPERVISOR_DOWN
+    assert says in row.reason.sentence
