@@ -8,7 +8,6 @@ both machines hold it and which services may cross. Of those that may, the one t
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,8 @@ FORBIDDEN = 2**60
 TRIES = 4
 """Swaps of a pair that are tried before another pair is looked at: the two crossings are judged one by one,
 and together they may be against a dependency."""
+PAIRS_PER_MACHINE = 4
+"""So many pairs for each machine are tried before hopes are looked at anew."""
 FEW = 200
 """Shifts go on in rounds while more than one of so many processes is moved."""
 
@@ -139,9 +140,10 @@ class Search:
         free = case.capacity[machine] - self.use[machine] - self.ghost[machine]
         room = np.ascontiguousarray((free + out).T)
         into = np.ascontiguousarray(into.T)
-        found: Flags = into[0][None, :] <= room[0][:, None]
-        for asked, given in zip(into[1:], room[1:], strict=True):
-            found &= asked[None, :] <= given[:, None]
+        found: Flags = np.ones((len(leaving), len(coming)), dtype=np.bool_)
+        for asked, given in zip(into, room, strict=True):
+            if asked.max() > given.min():  # most resources are nowhere near their end
+                found &= asked[None, :] <= given[:, None]
         return found
 
     def _swap(self, mine: int, theirs: int, one: int, other: int) -> bool:
@@ -197,16 +199,20 @@ class Search:
         self._pairs(until)
 
     def _pairs(self, until: float) -> None:
+        """Those pairs first of which most may be hoped, until none is left that was not tried as it is."""
         machines = len(self.use)
         self.stamp = np.ones(machines, dtype=np.int64)
         seen = np.zeros((machines, machines), dtype=np.int64)
         clock = 1
         while True:
             stale = np.triu(np.maximum(self.stamp[:, None], self.stamp[None, :]) > seen, 1)
-            pairs: Sequence[list[int]] = self.draw.permutation(np.argwhere(stale)).tolist()
-            if not pairs:
+            hope = np.where(stale, self.hope(), 0).ravel()
+            count = min(PAIRS_PER_MACHINE * machines, int(np.count_nonzero(hope)))
+            if not count:
                 return
-            for one, other in pairs:
+            best = np.argpartition(-hope, count - 1)[:count]
+            best = best[np.argsort(-hope[best], kind="stable")]
+            for one, other in zip((best // machines).tolist(), (best % machines).tolist(), strict=True):
                 if time.perf_counter() > until:
                     return
                 clock += 1
@@ -214,3 +220,17 @@ class Search:
                     self.stamp[[one, other]] = clock
                     clock += 1
                 seen[one, other] = clock
+
+    def hope(self) -> Ints:
+        """What no exchange between two machines can save more of, moves apart: their cost, less that of one
+        machine with the use and the capacity of both."""
+        case, use = self.case, self.use
+        both: Ints = self.part[:, None] + self.part[None, :]
+        for resource, weight in enumerate(case.load_weight.tolist()):
+            over = use[:, resource] - case.safety[:, resource]
+            both -= weight * np.maximum(0, over[:, None] + over[None, :])
+        free = case.capacity - use
+        for one, two, target, weight in case.balances:
+            lacks = target * free[:, one] - free[:, two]
+            both -= weight * np.maximum(0, lacks[:, None] + lacks[None, :])
+        return both

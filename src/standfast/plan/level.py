@@ -81,6 +81,26 @@ class Leveller:
         targets = room[np.argsort(share, kind="stable")].tolist()
         return any(self._may(vm, target) and self._make(vm, target) for target in targets)
 
+    def to_host(self, vm: int, target: int) -> bool:
+        """The VM to that host, if it may; False if not."""
+        self._too_large.clear()
+        return self._may(vm, target) and self._make(vm, target)
+
+    def take_back(self) -> None:
+        """As if the last move had not been made."""
+        vm, source, _ = self.hops.pop()
+        self.grid.move(vm, source)
+        self.still[vm] = False
+
+    def without_room(self, vm: int) -> Ints:
+        """Hosts that may take the VM by all rules, but have no room for it below their ceiling."""
+        grid = self.grid
+        held, grid.held = grid.held, np.zeros_like(grid.held)
+        allowed = grid.welcome(vm, self.closed)
+        grid.held = held
+        found: Ints = np.flatnonzero(allowed & (held + grid.memory[vm] > grid.ceiling))
+        return found
+
     def _fill_empty(self) -> bool:
         """One VM for a host that has none, from the fullest host that keeps another, if that evens things
         out."""

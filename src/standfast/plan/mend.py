@@ -2,7 +2,8 @@
 
 It comes before any evening out and whatever the score says. What is hardest to place goes first, so that the
 others do not take the room that it alone needs; each VM goes to the host that is least full with it, of those
-that no rule forbids. A rule that can't be mended is left as it is, and no rule is broken for another.
+that no rule forbids. Where none has room, one other VM leaves a host first, if that makes enough. A rule that
+can't be mended is left as it is, and no rule is broken for another.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ def mend(level: Leveller, *, most_moves: int | None = None) -> tuple[Hop, ...]:
     return tuple(level.hops[begin:])
 
 
+MOST_ROOMS = 40
+"""Hosts on which room is looked for, those first that lack the least: each try is a proof of the reserve."""
+
+
 class _Mending:
     def __init__(self, level: Leveller, most_moves: int | None) -> None:
         self.level, self.grid = level, level.grid
@@ -33,9 +38,31 @@ class _Mending:
 
     def go(self, vms: Iterable[int]) -> bool:
         """Move the first of them that may be; False if none may, or the budget is spent."""
+        vms = list(vms)
         if self.left > 0 and any(self.level.to_emptiest(vm) for vm in vms):
             self.left -= 1
             return True
+        if self.left > 1 and any(self.by_making_room(vm) for vm in vms):
+            self.left -= 2
+            return True
+        return False
+
+    def by_making_room(self, vm: int) -> bool:
+        """Move the VM to a host that another leaves for it, the smallest that is enough."""
+        grid, memory = self.grid, int(self.grid.memory[vm])
+        lacks = grid.held + memory - grid.ceiling
+        others = self.level.without_room(vm)
+        others = others[np.argsort(lacks[others], kind="stable")][:MOST_ROOMS]
+        for target in others.tolist():
+            enough = [
+                one for one in self.movable(grid.residents[target]) if grid.memory[one] >= lacks[target]
+            ]
+            for other in sorted(enough, key=lambda one: (int(grid.memory[one]), one)):
+                if not self.level.to_emptiest(other):
+                    continue
+                if self.level.to_host(vm, target):
+                    return True
+                self.level.take_back()
         return False
 
     def pins(self) -> None:

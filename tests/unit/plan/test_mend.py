@@ -67,7 +67,9 @@ def test_pins_are_mended_first_where_the_budget_is_too_small_for_all() -> None:
 
 
 def test_what_can_not_be_mended_stays_and_is_told() -> None:
-    vms = [vm("a", 1), vm("b", 2, 3 * GIB), vm("c", 2, GIB // 2), vm("d", 3)]  # host2 is full
+    held = {"passthrough": ("gpu",)}
+    full = [vm("b", 2, 3 * GIB, **held), vm("c", 2, GIB // 2, **held)]  # host2, and nobody can leave it
+    vms = [vm("a", 1), *full, vm("d", 3)]
     plan = mended(cluster(HOSTS, vms, pins=(pin("a", 2), pin("d", 1))))
     assert moved(plan) == {"d": host_id(1)}
     assert [reason.vm for reason in plan.warnings] == [vms[0].id], "what is mended is not warned of"
@@ -84,3 +86,21 @@ def test_evening_out_comes_after_and_undoes_nothing(goal: float) -> None:
     assert [move.vm_name for move in plan.rebalance].count("b") == 1
     assert moved(plan)["b"] == host_id(1)
     assert plan.balance.points_after < plan.balance.points_before
+
+
+def test_another_leaves_the_only_host_of_a_pin_for_a_vm_that_has_no_room_there() -> None:
+    vms = [vm("a", 1, 2 * GIB), vm("b", 2, GIB), vm("c", 2, GIB + 512), vm("d", 3, GIB)]
+    plan = mended(cluster(HOSTS, vms, pins=(pin("a", 2),), reserve_hosts=0))
+    assert moved(plan) == {"b": host_id(4), "a": host_id(2)}
+    assert [move.vm_name for move in plan.rebalance] == ["b", "a"]
+    first, second = plan.rebalance
+    assert second.start_seconds >= first.start_seconds + first.predicted.brownout_seconds
+
+
+def test_nobody_leaves_for_it_where_that_takes_more_than_one_or_more_moves_than_are_left() -> None:
+    small = [vm(f"s{number}", 2, 768) for number in range(4)]
+    there = cluster(HOSTS, [vm("a", 1, 3 * GIB), *small], pins=(pin("a", 2),), reserve_hosts=0)
+    assert moved(mended(there)) == {}
+    vms = [vm("a", 1, 2 * GIB), vm("b", 2, GIB), vm("c", 2, GIB + 512)]
+    there = cluster(HOSTS, vms, pins=(pin("a", 2),), reserve_hosts=0)
+    assert moved(mended(there, most_moves=1)) == {}
