@@ -1,8 +1,12 @@
 """A local search for machine reassignment: every shift and swap between two machines judged in one go.
 
-First single processes go where they cost least. Then for one pair of machines after another all swaps of a
+For one pair of machines after another all swaps of a
 process here with one there, and all shifts from one to the other, are rows and columns of one matrix: whether
 both machines hold it and which services may cross. Of those that may, the one that saves most is done.
+
+A process that leaves its first machine keeps its transient resources there busy. That room is what runs out, so
+it has a price, high at first: only moves that gain much for it are made, and cheaper ones as the price falls
+to nothing. Where no resource is transient, single processes go where they cost least first.
 """
 
 from __future__ import annotations
@@ -22,6 +26,10 @@ TRIES = 4
 and together they may be against a dependency."""
 PAIRS_PER_MACHINE = 4
 """So many pairs for each machine are tried before hopes are looked at anew."""
+PRICED = (0.25, 0.5, 0.7, 0.85)
+"""Shares of the time after which the price falls, and in the end is nothing."""
+CHEAPER = 4.0
+"""By how much it falls each time. It begins at what a mean machine costs, for all that one has."""
 FEW = 200
 """Shifts go on in rounds while more than one of so many processes is moved."""
 
@@ -41,6 +49,9 @@ class Search:
         self.demand: Ints = np.vstack([case.demand, np.zeros((1, resources), np.int64)])
         self.service: Ints = np.append(case.service, services)
         self.own_cost: Ints = np.append(case.weights[0] * case.move_cost, 0)
+        busy = (case.demand / np.maximum(1, case.capacity.mean(axis=0)) * case.transient).sum(axis=1)
+        self.left_behind = np.append(busy, 0.0)
+        """What each process keeps busy at home, as a share of a mean machine's resources."""
         self.home: Ints = np.append(case.first, -1)
         self.spread: Ints = np.append(case.spread, 0)
         self.here: Flags = np.zeros((services + 1, machines), dtype=np.bool_)
@@ -185,18 +196,31 @@ class Search:
                 self.lacks[self.dependents[service], region] -= step
                 self.wanted[list(self.case.needs[service]), region] += step
 
-    def run(self, until: float) -> None:
-        """Shifts in rounds, hottest machines first, until they help little; then pairs of machines until none
-        helps, or the time is over."""
+    def run(self, seconds: float) -> None:
+        """For so many seconds of CPU, or until nothing helps any more."""
+        begin = time.process_time()
+        if not self.left_behind.any():
+            self._shifts(begin + seconds)
+            self._pairs(begin + seconds)
+            return
+        price, own_cost = float(self.part.mean()), self.own_cost
+        for share in PRICED:
+            self.own_cost = own_cost + (price * self.left_behind).astype(np.int64)
+            self._pairs(begin + share * seconds)
+            price /= CHEAPER
+        self.own_cost = own_cost
+        self._pairs(begin + seconds)
+
+    def _shifts(self, until: float) -> None:
+        """In rounds, hottest machines first, until they help little."""
         changed = len(self.at)
         while changed * FEW > len(self.at):
             rank = self.part[self.at] + self.draw.random(len(self.at))
             changed = 0
             for count, process in enumerate(np.argsort(-rank, kind="stable").tolist()):
-                if count % 64 == 0 and time.perf_counter() > until:
+                if count % 64 == 0 and time.process_time() > until:
                     return
                 changed += self.shift(process)
-        self._pairs(until)
 
     def _pairs(self, until: float) -> None:
         """Those pairs first of which most may be hoped, until none is left that was not tried as it is."""
@@ -213,7 +237,7 @@ class Search:
             best = np.argpartition(-hope, count - 1)[:count]
             best = best[np.argsort(-hope[best], kind="stable")]
             for one, other in zip((best // machines).tolist(), (best % machines).tolist(), strict=True):
-                if time.perf_counter() > until:
+                if time.process_time() > until:
                     return
                 clock += 1
                 while self.pair(one, other):

@@ -94,6 +94,8 @@ def test_another_leaves_the_only_host_of_a_pin_for_a_vm_that_has_no_room_there()
     assert moved(plan) == {"b": host_id(4), "a": host_id(2)}
     assert [move.vm_name for move in plan.rebalance] == ["b", "a"]
     first, second = plan.rebalance
+    assert first.start_seconds is not None
+    assert second.start_seconds is not None
     assert second.start_seconds >= first.start_seconds + first.predicted.brownout_seconds
 
 
