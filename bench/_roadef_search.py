@@ -4,8 +4,8 @@ For one pair of machines after another all swaps of a
 process here with one there, and all shifts from one to the other, are rows and columns of one matrix: whether
 both machines hold it and which services may cross. Of those that may, the one that saves most is done.
 
-A process that leaves its first machine keeps its transient resources there busy. That room is what runs out, so
-it has a price, high at first: only moves that gain much for it are made, and cheaper ones as the price falls
+A process that leaves its first machine keeps its transient resources there busy. That room is what runs out:
+it has a price, high at first, so that only moves that gain much for it are made, and more as the price falls
 to nothing. Where no resource is transient, single processes go where they cost least first.
 """
 
