@@ -273,6 +273,20 @@ class Run:
         return max((*hosts, *moves, *timed), default=0.0)
 
     @cached_property
+    def next_wave(self) -> tuple[HostRow, ...]:
+        """Planned hosts of the earliest wave that has any, in order; asked for several times at each tick."""
+        planned = [row for row in self.in_order if row.phase == Phase.PLANNED]
+        if not planned:
+            return ()
+        steps = self.plan.step_of
+
+        def wave(row: HostRow) -> int:
+            return steps[row.host].wave if row.host in steps else 0
+
+        first = wave(planned[0])
+        return tuple(row for row in planned if wave(row) == first)
+
+    @cached_property
     def borrowed(self) -> dict[str, tuple[JournalRow, ...]]:
         """What is not given back yet, by kind, in order."""
         found: dict[str, list[JournalRow]] = {}
@@ -284,13 +298,4 @@ class Run:
 
 def next_in_line(run: Run) -> tuple[HostRow, ...]:
     """Planned hosts of the earliest wave that has any, in order."""
-    planned = [row for row in run.in_order if row.phase == Phase.PLANNED]
-    if not planned:
-        return ()
-    steps = run.plan.step_of
-
-    def wave(row: HostRow) -> int:
-        return steps[row.host].wave if row.host in steps else 0
-
-    first = wave(planned[0])
-    return tuple(row for row in planned if wave(row) == first)
+    return run.next_wave
