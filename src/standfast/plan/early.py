@@ -3,7 +3,8 @@
 A run moves VMs of the next wave ahead as soon as their target is patched (`run.ahead`). The hosts of one wave
 are not back at once: those emptied last are back last. Where all VMs of the next wave are bound for these,
 its links stand idle until then. The draft says which VM goes where; here that is judged with what goes ahead,
-and VMs change their targets as long as the run gets shorter for it, with no move and no broken rule more.
+and VMs change their targets as long as the run gets shorter for it, with no move and no broken rule more, and
+no longer should nothing go ahead.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ def dealt(search: Search, found: Candidate) -> Candidate:
             if not _holds(search, other):
                 continue
             tried = search.again(other)
-            if tried.cost[2] > best.cost[2]:  # more moves, to spread at the end what was sent too early
-                continue
+            if tried.cost[1] > best.cost[1] or tried.cost[2] > best.cost[2]:
+                continue  # longer where nothing goes ahead, or more moves to spread at the end
             took = _seconds(search, tried)
             if took < seconds - LEAST_GAIN_SECONDS:
                 best, seconds, improved = tried, took, True
