@@ -68,7 +68,7 @@ def _moves(view: View, row: HostRow, sending: Sequence[HostRow]) -> tuple[Action
     to send keeps its place among the moves at once. Each is tried once: what fails here is tried again, and
     counted, when it is the host's turn.
     """
-    found: list[Action] = []
+    going: list[tuple[Vm, HostId]] = []
     tried = {move.vm for move in view.run.moves_of.get(row.host, ())}
     to_come = [target for other in sending for target in draining.still_to_go(view, other)]
     before = {other.host for other in sending}
@@ -77,11 +77,13 @@ def _moves(view: View, row: HostRow, sending: Sequence[HostRow]) -> tuple[Action
         target = draining.planned_target(view, row, vm)
         if target is None or target in wanted or vm.flight is not None or vm.id in tried:
             continue
-        if not _may_go(view, vm, target, len(view.started) + len(to_come) + len(found)):
-            continue
-        move = draining.new_move(view, vm, target, Purpose.EVACUATE, row.host, len(found))
-        found.append(draining.start(view, vm, move))
-    return tuple(found)
+        if _may_go(view, vm, target, len(view.started) + len(to_come) + len(going)):
+            going.append((vm, target))
+    # Made once all of them count as on their way, so that each is foretold beside the others.
+    return tuple(
+        draining.start(view, vm, draining.new_move(view, vm, target, Purpose.EVACUATE, row.host, number))
+        for number, (vm, target) in enumerate(going)
+    )
 
 
 def _may_go(view: View, vm: Vm, target: HostId, under_way: int) -> bool:
