@@ -1,8 +1,8 @@
 """A local search for machine reassignment: every shift and swap between two machines judged in one go.
 
-For one pair of machines after another all swaps of a
-process here with one there, and all shifts from one to the other, are rows and columns of one matrix: whether
-both machines hold it and which services may cross. Of those that may, the one that saves most is done.
+For one pair of machines after another all swaps of a process here with one there, and all shifts from one to
+the other, are rows and columns of one matrix: whether both machines hold it and which services may cross. Of
+those that may, the one that saves most is done.
 
 A process that leaves its first machine keeps its transient resources there busy. That room is what runs out:
 it has a price, high at first, so that only moves that gain much for it are made, and more as the price falls

@@ -45,7 +45,7 @@ def test_a_second_opinion_finds_nothing_wrong(snapshot: Snapshot) -> None:
 
 @ORDINARY
 @given(clusters())
-def test_slow_links_change_where_vms_go_and_break_no_rule(snapshot: Snapshot) -> None:
+def test_vms_dealt_anew_for_slow_links_break_no_rule(snapshot: Snapshot) -> None:
     slow = tuple(replace(host, migration_bits_per_second=5_000_000) for host in snapshot.hosts)
     snapshot = replace(snapshot, hosts=slow)
     assert violations(make_plan(snapshot, POLICY, now=0.0), snapshot) == ()

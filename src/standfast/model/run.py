@@ -294,8 +294,3 @@ class Run:
             if entry.given_back_at is None:
                 found.setdefault(entry.kind, []).append(entry)
         return {kind: tuple(entries) for kind, entries in found.items()}
-
-
-def next_in_line(run: Run) -> tuple[HostRow, ...]:
-    """Planned hosts of the earliest wave that has any, in order."""
-    return run.next_wave

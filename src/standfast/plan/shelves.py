@@ -43,7 +43,7 @@ class Shelf:
 
 
 class Shelves:
-    """The hosts that are open in one wave. `sorts`: the best first; `rather`: those of `kept` come after all
+    """The hosts that are open in one wave. `sorts`: the best first; hosts of `kept` come after all
     others of any sort. `port_bytes`: what a host may receive without holding up the senders."""
 
     def __init__(

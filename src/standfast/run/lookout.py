@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from standfast.model.cluster import Snapshot
 from standfast.model.hostwork import HostFacts
 from standfast.model.ids import HostId
-from standfast.model.run import ENDED_PHASES, Phase, Run, next_in_line
+from standfast.model.run import ENDED_PHASES, Phase, Run
 
 KEEP_SECONDS = 30.0
 """How old the words of a host that nobody works on may be."""
@@ -60,7 +60,7 @@ def _at_work(run: Run) -> dict[HostId, float]:
     """How old, in seconds, the words may be: of hosts in the middle of their turn or held, of those whose
     cordon is up, and of the next wave."""
     resting = ENDED_PHASES | {Phase.PLANNED}
-    found = {row.host: WAITING_SECONDS for row in next_in_line(run)}
+    found = {row.host: WAITING_SECONDS for row in run.next_wave}
     for row in run.hosts:
         if row.phase not in resting or row.cordon_taken:
             found[row.host] = WAITING_SECONDS if row.phase in WAITING_PHASES else 0.0

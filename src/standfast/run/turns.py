@@ -13,7 +13,7 @@ from standfast.model.hostwork import WorkKind
 from standfast.model.ids import HostId
 from standfast.model.plan import HostStep, PlanKind
 from standfast.model.reasons import Code, Reason
-from standfast.model.run import ENDED_PHASES, HostRow, Phase, RunState, next_in_line
+from standfast.model.run import ENDED_PHASES, HostRow, Phase, RunState
 from standfast.model.units import span
 from standfast.plan import headroom
 from standfast.plan.finish import p95_seconds
@@ -39,7 +39,7 @@ def waiting(view: View) -> tuple[Action, ...]:
     if not rows or not view.may_start:
         return ()
     counted = [action for row in rows for action in failed_calls(view, row)] if view.seen.failures else []
-    turn = counted or _answer_again(view) or _turn(view, next_in_line(view.run))
+    turn = counted or _answer_again(view) or _turn(view, view.run.next_wave)
     touched = {change.row.host for action in turn for change in action.changes if isinstance(change, PutHost)}
     if touched or any(row.phase == Phase.SILENCED and row.scan_before is None for row in view.run.hosts):
         return tuple(turn)  # everybody waits for those that prepare: they get the line to themselves
@@ -49,7 +49,7 @@ def waiting(view: View) -> tuple[Action, ...]:
 
 def _ahead(view: View) -> tuple[Action, ...]:
     """What can be done for the next wave while this one is out."""
-    wave = next_in_line(view.run)
+    wave = view.run.next_wave
     before = [row for row in view.run.hosts if row.phase not in (*ENDED_PHASES, Phase.PLANNED)]
     if not wave or not before or over_budget(view):
         return ()
@@ -191,7 +191,7 @@ def soak_left_seconds(view: View) -> float:
     if not rows or view.run.state is not RunState.RUNNING or _working(view):
         return 0.0
     steps = view.run.plan.step_of
-    until = _soaked_at(view, steps, _wave(steps, next_in_line(view.run)[0]))
+    until = _soaked_at(view, steps, _wave(steps, view.run.next_wave[0]))
     return max(0.0, until - view.now)
 
 
@@ -251,7 +251,7 @@ def _in_window(view: View, wave: Sequence[HostRow], steps: Mapping[HostId, HostS
 
 def window_opens_at(view: View) -> float | None:
     """When the window opens that the next wave waits for, in Unix seconds; None if it waits for none."""
-    wave, policy = next_in_line(view.run), view.policy
+    wave, policy = view.run.next_wave, view.policy
     if not wave or not policy.windows or view.run.state is not RunState.RUNNING or _working(view):
         return None
     if _in_window(view, wave, view.run.plan.step_of):

@@ -10,7 +10,7 @@ from run_build import RUN, host, move, ready, run, silent, snapshot, vm
 from standfast.model.ids import HostId
 from standfast.model.moves import Flight
 from standfast.model.policy import Policy
-from standfast.model.reasons import Code
+from standfast.model.reasons import Code, Reason
 from standfast.model.run import MoveRow, MoveState, Phase
 from standfast.run.absent import UNREACHABLE_GRACE_SECONDS
 from standfast.run.actions import Action
@@ -26,6 +26,18 @@ THE_RUN = run(ready("a", Phase.DRAINING), moves=(GONE,))
 
 def ended(actions: tuple[Action, ...]) -> list[MoveRow]:
     return [change.row for action in actions for change in action.changes if isinstance(change, PutMove)]
+
+
+def held_after(seconds: float, seen: Seen) -> Reason:
+    """Why a host that is being emptied is held when that has passed, and not before."""
+    draining = run(ready("a", Phase.DRAINING))
+    begun = draining.hosts[0].since
+    assert decide(draining, seen, begun + seconds - 1.0) == ()
+    held = decide(draining, seen, begun + seconds)
+    (row,) = [change.row for action in held for change in action.changes if isinstance(change, PutHost)]
+    assert row.phase == Phase.HELD
+    assert row.reason is not None
+    return row.reason
 
 
 def test_a_target_that_died_as_the_vm_arrived_is_waited_for_as_long_as_a_boot_may_take() -> None:
@@ -51,15 +63,9 @@ def test_a_migration_of_somebody_else_is_waited_for_and_holds_its_host_in_the_en
     flying = vm("v", source, flight=Flight(HostId(target)))
     hosts = (host("a", active=1, cordoned=True, cordoned_by=RUN), host("b"))  # it counts what comes in
     seen = Seen(replace(snapshot(hosts, flying), hosts=hosts))
-    draining = run(ready("a", Phase.DRAINING))
-    begun = draining.hosts[0].since
-    assert decide(draining, seen, begun + OTHERS_SECONDS - 1.0) == ()
-    held = decide(draining, seen, begun + OTHERS_SECONDS)
-    (row,) = [change.row for action in held for change in action.changes if isinstance(change, PutHost)]
-    assert row.phase == Phase.HELD
-    assert row.reason is not None
-    assert row.reason.code is Code.VM_BUSY
-    assert f"v is being moved {way}, not by this run" in row.reason.sentence
+    reason = held_after(OTHERS_SECONDS, seen)
+    assert reason.code is Code.VM_BUSY
+    assert f"v is being moved {way}, not by this run" in reason.sentence
 
 
 @pytest.mark.parametrize(
@@ -73,12 +79,6 @@ def test_a_host_whose_hypervisor_never_says_that_it_runs_nothing_is_held(
     assert first.facts is not None
     doubtful = replace(first, facts=replace(first.facts, active_vms=counted))
     seen = Seen(replace(snapshot(()), hosts=(doubtful, second)))
-    draining = run(ready("a", Phase.DRAINING))
-    begun = draining.hosts[0].since
-    assert decide(draining, seen, begun + longest - 1.0) == ()
-    held = decide(draining, seen, begun + longest)
-    (row,) = [change.row for action in held for change in action.changes if isinstance(change, PutHost)]
-    assert row.phase == Phase.HELD
-    assert row.reason is not None
-    assert row.reason.code is Code.HOST_HYPERVISOR_DOWN
-    assert says in row.reason.sentence
+    reason = held_after(longest, seen)
+    assert reason.code is Code.HOST_HYPERVISOR_DOWN
+    assert says in reason.sentence

@@ -193,6 +193,7 @@ def test_a_newer_controller_while_the_order_waited(host: FakeHost) -> None:
         **os.environ,
         "PATH": f"{host.root / 'bin'}:{os.environ['PATH']}",
         "STANDFAST_ROOT": str(host.root),
+        "STANDFAST_REBOOT_PATIENCE": "0",
     }
     command = ["sh", str(directory / "script"), str(directory), "reboot", RUN, "5"]
     subprocess.run(command, env=environment, check=True)
