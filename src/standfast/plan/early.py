@@ -36,7 +36,7 @@ def dealt(search: Search, found: Candidate) -> Candidate:
     while improved:
         improved = False
         for other in _redealt(search, best.draft):
-            if not _holds(search, other):
+            if search.worse(other, best) or not _holds(search, other):
                 continue
             tried = search.again(other)
             if tried.cost[1] > best.cost[1] or tried.cost[2] > best.cost[2]:

@@ -8,6 +8,7 @@ such moves come last. Swaps of two VMs help where single moves no longer do.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -191,11 +192,11 @@ class Leveller:
         """(top, bottom) to which the hosts have to be cut and filled; found anew now and then."""
         if len(self.hops) >= self._levels_until:
             low, high = 0.0, float(np.abs(loads - loads.mean()).sum())
-            ordered = np.sort(loads)
+            cuts = _Cuts(np.sort(loads))
             for _ in range(16):
                 amount = (low + high) / 2
-                low, high = (amount, high) if _cut(ordered, amount).std() > threshold else (low, amount)
-            cut = _cut(ordered, high)
+                low, high = (amount, high) if cuts.cut(amount).std() > threshold else (low, amount)
+            cut = cuts.cut(high)
             self._cut_levels = float(cut.max()), float(cut.min())
             self._levels_until = len(self.hops) + 1 + len(loads) // 10
         return self._cut_levels
@@ -246,26 +247,40 @@ def fluid_bytes(loads_points: Sequence[float], threshold_points: float, host_byt
     loads = np.sort(np.asarray(loads_points, dtype=np.float64))
     mean = float(loads.mean())
     low, high = 0.0, float(np.abs(loads - mean).max(initial=0.0)) * len(loads)
+    cuts = _Cuts(loads)
     for _ in range(60):
         amount = (low + high) / 2
-        if _cut(loads, amount).std() > threshold_points:
+        if cuts.cut(amount).std() > threshold_points:
             low = amount
         else:
             high = amount
     return high / 100 * host_bytes
 
 
-def _cut(loads: Points, amount: float) -> Points:
-    """Take `amount` points off the top and put it on the bottom."""
-    return np.clip(loads, _level(loads, amount), -_level(-loads[::-1], amount))
+class _Cuts:
+    """What becomes of loads, in rising order, of which so many points are taken off the top and put on the
+    bottom."""
+
+    def __init__(self, ordered: Points) -> None:
+        self._ordered = ordered
+        self._low, self._high = _Fill(ordered), _Fill(-ordered[::-1])
+
+    def cut(self, amount: float) -> Points:
+        return self._ordered.clip(self._low.level(amount), -self._high.level(amount))
 
 
-def _level(loads: Points, amount: float) -> float:
-    """To which level `amount` fills the lowest ones; at most the mean."""
-    mean = float(loads.mean())
-    filled = np.cumsum(np.diff(loads) * np.arange(1, len(loads)))
-    index = int(np.searchsorted(filled, amount))
-    if index == len(filled):
-        return mean if not index or math.isfinite(filled[-1]) else 0.0
-    before = float(filled[index - 1]) if index else 0.0
-    return min(float(loads[index]) + (amount - before) / (index + 1), mean)
+class _Fill:
+    """To which level an amount fills the lowest ones; at most the mean."""
+
+    def __init__(self, ordered: Points) -> None:
+        self._loads: list[float] = ordered.tolist()
+        self._mean = float(ordered.mean())
+        self._filled: list[float] = np.cumsum(np.diff(ordered) * np.arange(1, len(ordered))).tolist()
+
+    def level(self, amount: float) -> float:
+        filled = self._filled
+        index = bisect_left(filled, amount)
+        if index == len(filled):
+            return self._mean if not index or math.isfinite(filled[-1]) else 0.0
+        before = filled[index - 1] if index else 0.0
+        return min(self._loads[index] + (amount - before) / (index + 1), self._mean)

@@ -31,6 +31,9 @@ then the fewest."""
 EXACT_MOVES = 60
 """Drafts with more moves are compared by what their ports send and receive, without a schedule."""
 
+SURELY = 1 + 1e-9
+"""A bound has to be above a cost by so much before it counts: sums are made in another order."""
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -60,6 +63,9 @@ class Search:
         self.spreading = spreading
         self.least_bytes = max(1, int(grid.memory.sum()))
         self.least_moves = max(1, len(grid.vm_ids))
+        self._judged: dict[Draft, Candidate] = {}
+        self._timed: dict[tuple[tuple[Hop, ...], tuple[int, ...], int], Timed] = {}
+        """Other orders often lead to the same waves."""
 
     def candidate(
         self, order: Sequence[int], *, widest: int | None = None, taste: Taste = Taste.LATE
@@ -72,27 +78,60 @@ class Search:
         self._replay(draft)
         return self._judge(draft)
 
+    def _better(self, draft: Draft, best: Candidate) -> Candidate | None:
+        """The draft judged, if it is better; the grid is in the state after it. Most that are not are seen
+        to be so before their schedule is made."""
+        if self.worse(draft, best):
+            return None
+        found = self._judge(draft)
+        return found if found.cost < best.cost else None
+
+    def worse(self, draft: Draft, best: Candidate) -> bool:
+        """Whether the draft is worse for sure, however its VMs are spread at the end."""
+        if len(draft.stuck) != len(best.draft.stuck):
+            return len(draft.stuck) > len(best.draft.stuck)
+        return self._cost(draft, (), self._rough(draft))[1] > best.cost[1] * SURELY
+
     def _replay(self, draft: Draft) -> None:
         """Put the grid into the state after the draft."""
         self.grid.restore(self.builder.begin)
         for vm, _, target in (hop for wave in draft.waves for hop in wave.hops):
             self.grid.move(vm, target)
 
+    def _spread(self, last: tuple[Hop, ...]) -> None:
+        for vm, _, target in last:
+            self.grid.move(vm, target)
+
     def _judge(self, draft: Draft) -> Candidate:
         """The grid is in the state after the draft, and left in the state after its spreading."""
+        found = self._judged.get(draft)
+        if found is None:
+            found = self._judged[draft] = self._judged_anew(draft)
+        else:
+            self._spread(found.last)
+        return found
+
+    def _judged_anew(self, draft: Draft) -> Candidate:
         grid, policy = self.grid, self.builder.policy
         last = spread_hops(grid, self.builder.spare, policy, self._spread_over(draft)) if draft.waves else ()
-        moves = draft.moves + len(last)
-        if moves > EXACT_MOVES:
-            seconds = sum(rough(grid, self.lengths, wave.hops, wave.hosts) for wave in draft.waves)
-            seconds += self._soak(draft) + rough(grid, self.lengths, last, ())
+        if draft.moves + len(last) > EXACT_MOVES:
+            seconds = self._rough(draft) + rough(grid, self.lengths, last, ())
         else:
             chosen = self.timed(draft, last)
             seconds = chosen.seconds + chosen.last_times.end
-        moved = sum(int(grid.memory[vm]) for wave in draft.waves for vm, _, _ in wave.hops)
-        moved += sum(int(grid.memory[vm]) for vm, _, _ in last)
+        return Candidate(draft, last, self._cost(draft, last, seconds))
+
+    def _rough(self, draft: Draft) -> float:
+        """Seconds that the waves take at least."""
+        waves = sum(rough(self.grid, self.lengths, wave.hops, wave.hosts) for wave in draft.waves)
+        return waves + self._soak(draft)
+
+    def _cost(self, draft: Draft, last: tuple[Hop, ...], seconds: float) -> tuple[float, ...]:
+        memory, moves = self.grid.memory, draft.moves + len(last)
+        hops = (hop for hops in (*(wave.hops for wave in draft.waves), last) for hop in hops)
+        moved = sum(int(memory[vm]) for vm, _, _ in hops)
         much = BYTES_WEIGHT * moved / self.least_bytes + MOVES_WEIGHT * moves / self.least_moves
-        return Candidate(draft, last, (float(len(draft.stuck)), seconds * (1.0 + much), float(moves)))
+        return float(len(draft.stuck)), seconds * (1.0 + much), float(moves)
 
     def _soak(self, draft: Draft) -> float:
         return self.builder.policy.canary_soak_seconds if self.builder.soaks(draft) else 0.0
@@ -100,8 +139,7 @@ class Search:
     def chosen(self, found: Candidate) -> Chosen:
         """The candidate with its schedule; the grid is left in the state after it all."""
         self._replay(found.draft)
-        for vm, _, target in found.last:
-            self.grid.move(vm, target)
+        self._spread(found.last)
         return self.timed(found.draft, found.last, as_run=True)
 
     def timed(self, draft: Draft, last: tuple[Hop, ...], *, as_run: bool = False) -> Chosen:
@@ -111,7 +149,10 @@ class Search:
         overlap = policy.moves_at_once if may_overlap(grid, self.builder.spare, last) else 1
 
         def when(hops: Sequence[Hop], hosts: Sequence[int], at_once: int) -> Timed:
-            found = timed(grid, self.lengths, hops, hosts, at_once=at_once)
+            key = (tuple(hops), tuple(hosts), at_once)
+            found = self._timed.get(key)
+            if found is None:
+                found = self._timed[key] = timed(grid, self.lengths, hops, hosts, at_once=at_once)
             return shared(grid, self.lengths, hops, hosts, found, at_once=at_once) if as_run else found
 
         times = tuple(when(wave.hops, wave.hosts, policy.moves_at_once) for wave in draft.waves)
@@ -133,6 +174,7 @@ class Search:
             order = self._alike_together(order, fixed)
         best, best_order = self.candidate(order), list(order)
         best_kind: tuple[int | None, Taste] = (None, Taste.LATE)
+        tried = {(tuple(order), *best_kind)}
         # A draft that gets stuck has few moves and took as long to find that out.
         leaving = sum(len(self.grid.leaving(host)) for host in order)
         effort = max(1, max(best.draft.moves + len(best.last), leaving) + len(order))
@@ -142,8 +184,11 @@ class Search:
             if tries <= 0:
                 return best
             tries -= 1
-            found = self.candidate(other, widest=widest, taste=taste)
-            if found.cost < best.cost:
+            if (kind := (tuple(other), widest, taste)) in tried:
+                continue  # it would come out the same
+            tried.add(kind)
+            found = self._better(self.builder.draft(other, widest=widest, taste=taste), best)
+            if found is not None:
                 best, best_order, best_kind = found, list(other), (widest, taste)
         improved = True
         while improved and tries > 0:
@@ -152,8 +197,11 @@ class Search:
                 if tries <= 0:
                     break
                 tries -= 1
-                found = self.candidate(other, widest=best_kind[0], taste=best_kind[1])
-                if found.cost < best.cost:
+                if (kind := (tuple(other), *best_kind)) in tried:
+                    continue
+                tried.add(kind)
+                found = self._better(self.builder.draft(other, widest=best_kind[0], taste=best_kind[1]), best)
+                if found is not None:
                     best, best_order, improved = found, other, True
                     break
         return best

@@ -8,6 +8,8 @@ each lost host's VMs are placed anew by best fit, largest first.
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
+from collections.abc import Mapping
 from itertools import combinations, islice
 
 import numpy as np
@@ -33,6 +35,10 @@ class Spare:
         names = [len(found) for found in grid.namesakes.values()]
         self.mates = max(mates, default=0)
         self.forbidden = self.mates + max(names, default=0)
+        self._memory: list[int] = grid.memory.tolist()
+        self._kind: list[int] = grid.kind.tolist()
+        self._able: list[list[bool]] = grid.able.tolist()
+        """The grid's, as what Python reads one by one."""
         self._at = np.full(len(grid.vm_ids), -1, dtype=np.int64)
         self._counts = np.zeros((len(grid.host_ids), self.levels), dtype=np.int64)
         self._needed = np.zeros_like(self._counts)
@@ -155,32 +161,50 @@ class Spare:
             for host in np.flatnonzero(gone).tolist()
             for vm in (grid.leaving(host) if out[host] else grid.residents[host])
         ]
-        choices = {vm: int((grid.able[grid.kind[vm]] & takers).sum()) for vm in vms}
+        choices: list[int] = (grid.able & takers).sum(axis=1).tolist()
+        kind, memory = self._kind, self._memory
         if takers.any():
-            vms = [vm for vm in vms if choices[vm]]
-        memory = grid.memory
-        large = sorted(vms, key=lambda vm: (-int(memory[vm]), vm not in grid.mates, vm))
-        bound = sorted(vms, key=lambda vm: (vm not in grid.mates, choices[vm], -int(memory[vm]), vm))
-        left = self._pack(large, gone, takers)
-        return None if left is None else self._pack(bound, gone, takers)
+            vms = [vm for vm in vms if choices[kind[vm]]]
+        free = [
+            (room, host)
+            for host, room in enumerate((grid.capacity - grid.held).tolist())
+            if room >= 0 and takers[host]
+        ]
+        free.sort()
+        large = sorted(vms, key=lambda vm: (-memory[vm], vm not in grid.mates, vm))
+        left = self._pack(large, gone, free)
+        if left is None:
+            return None
+        bound = sorted(vms, key=lambda vm: (vm not in grid.mates, choices[kind[vm]], -memory[vm], vm))
+        return self._pack(bound, gone, free)
 
-    def _pack(self, vms: list[int], gone: Flags, takers: Flags) -> int | None:
-        """Each VM into the fullest host that has room for it; the first that finds none is returned."""
-        grid = self.grid
-        full = np.iinfo(np.int64).max
-        free = np.where(takers, grid.capacity - grid.held, -1)
+    def _pack(self, vms: list[int], gone: Flags, free: list[tuple[int, int]]) -> int | None:
+        """Each VM into the fullest host that has room for it; the first that finds none is returned. `free`:
+        bytes and host, the least first."""
+        memory, kind, able, mates = self._memory, self._kind, self._able, self.grid.mates
+        free = free.copy()
         placed: dict[int, int] = {}
         for vm in vms:
-            fits = (free >= grid.memory[vm]) & grid.able[grid.kind[vm]]
-            for mate in grid.mates.get(vm, ()):
-                place = placed.get(mate, int(grid.at[mate]))
-                if mate in placed or not gone[place]:
-                    fits[place] = False
-                if mate in self.ghosts:
-                    fits[self.ghosts[mate]] = False
-            if not fits.any():
+            size, may = memory[vm], able[kind[vm]]
+            barred = self._barred(vm, gone, placed) if vm in mates else ()
+            for index in range(bisect_left(free, (size, -1)), len(free)):
+                room, host = free[index]
+                if may[host] and host not in barred:
+                    del free[index]
+                    insort(free, (room - size, host))
+                    placed[vm] = host
+                    break
+            else:
                 return vm
-            host = int(np.where(fits, free, full).argmin())
-            free[host] -= grid.memory[vm]
-            placed[vm] = host
         return None
+
+    def _barred(self, vm: int, gone: Flags, placed: Mapping[int, int]) -> set[int]:
+        """Hosts where its mates are, or were placed."""
+        found = set()
+        for mate in self.grid.mates[vm]:
+            place = placed.get(mate, int(self.grid.at[mate]))
+            if mate in placed or not gone[place]:
+                found.add(place)
+            if mate in self.ghosts:
+                found.add(self.ghosts[mate])
+        return found

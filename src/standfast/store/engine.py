@@ -45,13 +45,14 @@ class Database:
             try:
                 connection: Any = held.driver_connection
                 connection.execute(begin)
+                transaction = Transaction(connection, held.info)
                 try:
-                    transaction = Transaction(connection, held.info)
                     if forget:
-                        transaction.forget()
+                        transaction.before = transaction.forget()
                     yield transaction
                     connection.commit()
                 except BaseException:
+                    transaction.forget()
                     connection.rollback()
                     raise
             finally:

@@ -79,12 +79,14 @@ class Transaction:
     `kept` stays with the connection from one transaction to the next.
     """
 
-    __slots__ = ("_kept", "connection")
+    __slots__ = ("_kept", "before", "connection")
 
     def __init__(self, connection: sqlite3.Connection, kept: dict[Any, Any]) -> None:
         self.connection = connection
         """The driver's own."""
         self._kept = kept
+        self.before: dict[Any, Any] = {}
+        """What was known before a writer began."""
 
     def known(self) -> dict[Any, Any]:
         """What was read over this connection and put in here, as long as it holds: it is empty once anybody
@@ -96,9 +98,14 @@ class Transaction:
         found: dict[Any, Any] = self._kept.setdefault("known", {})
         return found
 
-    def forget(self) -> None:
-        """What is known is about to be changed over this very connection."""
-        self._kept.pop("known", None)
+    def forget(self) -> dict[Any, Any]:
+        """What is known may be changed over this very connection, or was not; what it was."""
+        found: dict[Any, Any] = self._kept.pop("known", {})
+        return found
+
+    def remember(self, key: Any, value: Any) -> None:
+        """What is known of that key once this is committed, if nobody else commits a change."""
+        self._kept.setdefault("known", {})[key] = value
 
     def all(self, query: Prepared, **values: Any) -> list[Any]:
         """All rows, as plain tuples."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from sqlalchemy import BindParameter, bindparam, func, select
 
@@ -70,6 +71,16 @@ class RunSummary:
 
 def run(transaction: Transaction, id: RunId, plan: Plan) -> Run:
     """The run with all of its rows. Raises UsageError("run_unknown"), FileFormatError("row_unreadable")."""
+    return replace(
+        run_row(transaction, id, plan),
+        hosts=_hosts(transaction, id),
+        moves=_moves(transaction, id),
+        journal=journal(transaction, id),
+    )
+
+
+def run_row(transaction: Transaction, id: RunId, plan: Plan) -> Run:
+    """The run by itself and what operators said to it, without hosts, moves and journal. Raises the same."""
     row = transaction.one(_RUN, id=id)
     if row is None:
         raise run_unknown(id)
@@ -82,9 +93,7 @@ def run(transaction: Transaction, id: RunId, plan: Plan) -> Run:
         plan_digest=row.plan_digest,
         approved_by=row.approved_by,
         created_at=row.created_at,
-        hosts=_hosts(transaction, id),
-        moves=_moves(transaction, id),
-        journal=_journal(transaction, id),
+        hosts=(),
         commands=_commands(transaction, id),
         reason=why or rows.reason_of(row.reason, f"run {id}"),
         ended_at=row.ended_at,
@@ -209,15 +218,20 @@ def events(transaction: Transaction, run: RunId, after: int) -> tuple[EventRow, 
 
 
 def _hosts(transaction: Transaction, run: RunId) -> tuple[HostRow, ...]:
-    found = transaction.all(_HOSTS, id=run)
-    return tuple(sorted((rows.host_row(*row) for row in found), key=lambda row: (row.position, row.host)))
+    return hosts_in_order(rows.host_row(*row) for row in transaction.all(_HOSTS, id=run))
+
+
+def hosts_in_order(found: Iterable[HostRow]) -> tuple[HostRow, ...]:
+    """As a run has them."""
+    return tuple(sorted(found, key=lambda row: (row.position, row.host)))
 
 
 def _moves(transaction: Transaction, run: RunId) -> tuple[MoveRow, ...]:
     return tuple(rows.move_row(*row) for row in transaction.all(_MOVES, id=run))
 
 
-def _journal(transaction: Transaction, run: RunId) -> tuple[JournalRow, ...]:
+def journal(transaction: Transaction, run: RunId) -> tuple[JournalRow, ...]:
+    """All that the run has borrowed, given back or not, in order."""
     return tuple(rows.journal_row(run, *row) for row in transaction.all(_JOURNAL, id=run))
 
 

@@ -14,8 +14,9 @@ from standfast.model.errors import RefusedError
 from standfast.model.ids import HostId, RunId
 from standfast.model.plan import Plan
 from standfast.model.run import EventRow, MoveRow, Run, Verb
-from standfast.store import apply, audit, queries, rows, schema, telling
+from standfast.store import again, apply, audit, queries, rows, schema, telling
 from standfast.store import lease as leases
+from standfast.store.again import Outdated
 from standfast.store.audit import Chain
 from standfast.store.changes import Change, NewEvent
 from standfast.store.engine import Database, open_database
@@ -61,10 +62,15 @@ class Store:
         """
         with self._database.reading() as transaction:
             known = transaction.known()
-            if run not in known:
-                known[run] = queries.run(transaction, run, self._plan(transaction, run))
-            found: Run = known[run]
-            return found
+            found: Run | Outdated | None = known.get(run)
+            if isinstance(found, Run):
+                return found
+            plan = self._plan(transaction, run)
+            if found is None:
+                known[run] = fresh = queries.run(transaction, run, plan)
+            else:
+                known[run] = fresh = again.read(transaction, found, plan)
+            return fresh
 
     def runs(self, cluster: str | None = None) -> tuple[RunSummary, ...]:
         """All runs, of one cluster or of all, newest first."""
@@ -204,6 +210,10 @@ class Store:
             for change in changes:
                 writing.apply(change)
             writing.record(events)
+            known = transaction.before.get(run)
+            outdated = Outdated.by(known, changes) if known is not None else None
+            if outdated is not None:
+                transaction.remember(run, outdated)
 
     def publish(self, epoch: int, run: RunId, data: dict[str, Any], now: float) -> None:
         """What the live page shows between events; overwrites what was there.
