@@ -12,6 +12,7 @@ from standfast.model.ids import HostId, VmId
 from standfast.model.learnt import Learnt
 from standfast.model.memory import MemoryUse
 from standfast.model.moves import Flight
+from standfast.model.placed import LastPlaced, Placed
 
 
 class VmState(StrEnum):
@@ -72,6 +73,14 @@ class Vm:
     dirty_bytes_per_second: float | None = None
     memory_use: MemoryUse | None = None  # None: not measured beyond that rate
     blackout_budget_seconds: float | None = None
+
+    @property
+    def active(self) -> bool:
+        """Not shut off: it holds memory of its host."""
+        return self.state is not VmState.SHUT_OFF
+
+
+_LAST: LastPlaced[Vm] = LastPlaced()
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,11 +210,11 @@ class Snapshot:
 
     def vm(self, vm: VmId) -> Vm | None:
         """The VM of that UUID where it runs; None if no reachable host has it."""
-        return self._vm_by_id.get(vm)
+        return self._placed.by_id.get(vm)
 
     def vms_on(self, host: HostId) -> tuple[Vm, ...]:
         """VMs that are active on the host (all but shut off ones)."""
-        return self._vms_by_host.get(host, ())
+        return self._placed.by_host.get(host, ())
 
     def host_name(self, host: HostId) -> str:
         """The host's name, or its UUID if it isn't of this cluster."""
@@ -217,13 +226,5 @@ class Snapshot:
         return {host.id: host for host in reversed(self.hosts)}  # of two with one id the first
 
     @cached_property
-    def _vm_by_id(self) -> dict[VmId, Vm]:
-        return {vm.id: vm for vm in reversed(self.vms)}
-
-    @cached_property
-    def _vms_by_host(self) -> dict[HostId, tuple[Vm, ...]]:
-        found: defaultdict[HostId, list[Vm]] = defaultdict(list)
-        for vm in self.vms:
-            if vm.state is not VmState.SHUT_OFF:
-                found[vm.host].append(vm)
-        return {host: tuple(vms) for host, vms in found.items()}
+    def _placed(self) -> Placed[Vm]:
+        return _LAST.of(self.vms)

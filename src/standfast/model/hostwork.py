@@ -115,7 +115,10 @@ class HostFacts:
 
     def work(self, unit: str) -> WorkState | None:
         """That unit, or None where the host has never seen it."""
-        return next((work for work in self.works if work.unit == unit), None)
+        for work in self.works:
+            if work.unit == unit:
+                return work
+        return None
 
 
 @dataclass(frozen=True, slots=True)

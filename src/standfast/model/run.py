@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
@@ -138,6 +139,11 @@ class MoveRow:
     reason: Reason | None = None
 
 
+def _as_begun(move: MoveRow) -> tuple[float, MoveId]:
+    """The order of a run's moves."""
+    return move.started_at, move.id
+
+
 @dataclass(frozen=True, slots=True)
 class CommandRow:
     """An operator's word, not yet or already taken up."""
@@ -248,6 +254,35 @@ class Run:
     def held(self) -> tuple[HostRow, ...]:
         """The rows that wait for an operator, by their place in the order."""
         return tuple(row for row in self.in_order if row.phase == Phase.HELD)
+
+    def with_moves_of(self, before: Run, written: Mapping[MoveId, MoveRow]) -> Run:
+        """This one with the moves of an earlier look at the same run, but for those that were written since.
+
+        What was sorted of the earlier one is not sorted anew: a large run has tens of thousands, and one of
+        them changes thousands of times.
+        """
+        moves, in_order = list(before.moves), True
+        place = {move.id: number for number, move in enumerate(moves)} if written else {}
+        for move in sorted(written.values(), key=_as_begun):
+            number = place.get(move.id)
+            if number is None:
+                in_order &= not moves or _as_begun(moves[-1]) < _as_begun(move)
+                moves.append(move)
+            else:
+                was, moves[number] = moves[number], move
+                in_order &= (was.started_at, was.step) == (move.started_at, move.step)
+        if not in_order:
+            return replace(self, moves=tuple(sorted(moves, key=_as_begun)))
+        found = replace(self, moves=tuple(moves))
+        going = [move for move in before.started if move.id not in written]
+        going += [move for move in written.values() if move.state is MoveState.STARTED]
+        found.__dict__["started"] = tuple(sorted(going, key=_as_begun))
+        found.__dict__["moves_of"] = sorted_of = dict(before.moves_of)
+        for step in {move.step for move in written.values()}:
+            mine = {move.id: move for move in before.moves_of.get(step, ())}
+            mine |= {move.id: move for move in written.values() if move.step == step}
+            sorted_of[step] = tuple(sorted(mine.values(), key=_as_begun))
+        return found
 
     @cached_property
     def started(self) -> tuple[MoveRow, ...]:

@@ -51,6 +51,9 @@ class Board:
         """What was read of one VM hangs on no other: no half of a migration, no name twice on a host."""
         self.touched: set[HostId] = set()
         """Hosts whose VMs, or memory held, have changed; for those who keep sums over hosts."""
+        self._own = set(self.hosts)
+        """Hosts whose VMs and names this board has for itself; those of the others it shares with boards that
+        were copied from it or that it was copied from, until they change."""
         self._able: dict[object, frozenset[HostId]] = {}
         self._by_name: dict[HostId, tuple[Vm, ...]] = {}
         """What `on` told of hosts whose VMs are still the same."""
@@ -69,14 +72,21 @@ class Board:
         twin.hosts, twin.rules = dict(self.hosts), self.rules
         twin.groups, twin.pins = self.groups, self.pins
         twin.vms, twin.where, twin.flights = dict(self.vms), dict(self.where), dict(self.flights)
-        twin.residents = {host: dict(inside) for host, inside in self.residents.items()}
-        twin.incoming = {host: dict(inside) for host, inside in self.incoming.items()}
+        twin.residents, twin.incoming = dict(self.residents), dict(self.incoming)
+        twin.names, twin._own, self._own = dict(self.names), set(), set()
         twin.held, twin.peak_fraction = dict(self.held), self.peak_fraction
-        twin.names = {host: dict(taken) for host, taken in self.names.items()}
         twin._able, twin.stays, twin.plain = self._able, self.stays, self.plain
         twin._by_name = dict(self._by_name)
         twin.touched, twin.counts = set(self.touched), self.counts
         return twin
+
+    def _change(self, host: HostId) -> None:
+        """Its VMs or names are about to change, on this board alone."""
+        if host not in self._own:
+            self.residents[host] = dict(self.residents[host])
+            self.incoming[host] = dict(self.incoming[host])
+            self.names[host] = dict(self.names[host])
+            self._own.add(host)
 
     def _read_vms(self, vms: Iterable[Vm]) -> None:
         waiting: list[Vm] = []  # targets' halves of migrations
@@ -101,6 +111,7 @@ class Board:
         """Read one VM as the platform shows it: it was not here before."""
         if vm.host not in self.hosts:
             return
+        self._change(vm.host)
         if self.names[vm.host].setdefault(vm.name, vm.id) != vm.id or vm.id in self.vms:
             self.plain = False
         if vm.state is not VmState.SHUT_OFF:
@@ -119,6 +130,7 @@ class Board:
             return
         if vm.id in self.flights:
             self.drop(vm.id)
+        self._change(vm.host)
         self.names[vm.host].pop(vm.name, None)
         if self.vms.pop(vm.id, None) is not None:
             del self.where[vm.id]
@@ -129,6 +141,7 @@ class Board:
     def _book(self, vm: Vm, target: HostId | None) -> None:
         if target is None or target not in self.hosts or target == self.where[vm.id]:
             return
+        self._change(target)
         self.flights[vm.id] = target
         self.incoming[target][vm.id] = None
         self._hold(target, vm.memory_bytes)
@@ -180,6 +193,7 @@ class Board:
 
     def lift(self, vm: VmId, target: HostId) -> None:
         """A migration begins: the VM counts on both ends."""
+        self._change(target)
         self.flights[vm] = target
         self.incoming[target][vm] = None
         self.names[target].setdefault(self.vms[vm].name, vm)
@@ -189,6 +203,8 @@ class Board:
         """The migration has ended well: the source is free of the VM."""
         source, target = self.where[vm], self.flights.pop(vm)
         assert target is not None, "landed a VM whose target is not known"
+        self._change(source)
+        self._change(target)
         del self.residents[source][vm]
         del self.incoming[target][vm]
         self._hold(source, -self.vms[vm].memory_bytes)
@@ -205,6 +221,7 @@ class Board:
         target = self.flights.pop(vm)
         if target is None:
             return
+        self._change(target)
         del self.incoming[target][vm]
         self._hold(target, -self.vms[vm].memory_bytes)
         if self.names[target].get(self.vms[vm].name) == vm:

@@ -41,6 +41,8 @@ class Following:
             return None
         if not self._same_hosts(last, snapshot):
             return None
+        if last.vms is snapshot.vms:
+            return [] if self._plain else None
         pairs = zip(last.vms, snapshot.vms, strict=True)
         changed = [(before, after) for before, after in pairs if before is not after]
         if len(changed) > MOST_CHANGED * len(snapshot.vms):

@@ -69,6 +69,8 @@ def _moves(view: View, row: HostRow, sending: Sequence[HostRow]) -> tuple[Action
     counted, when it is the host's turn.
     """
     going: list[tuple[Vm, HostId]] = []
+    if view.patched.isdisjoint(view.run.plan.targets.get(row.host, {}).values()):
+        return ()
     tried = {move.vm for move in view.run.moves_of.get(row.host, ())}
     to_come = [target for other in sending for target in draining.still_to_go(view, other)]
     before = {other.host for other in sending}

@@ -213,8 +213,11 @@ def may_fly(view: View, vm: Vm, target: HostId, under_way: int) -> bool:
 
 
 def _may_leave(view: View, host: HostId, under_way: int) -> bool:
-    leaving = sum(vm in view.board.flights for vm in view.board.residents[host])
-    return under_way < view.policy.moves_at_once and leaving < view.board.hosts[host].limits.outbound
+    if under_way >= view.policy.moves_at_once:
+        return False
+    board = view.board
+    leaving = sum(vm in board.flights for vm in board.residents[host])
+    return leaving < board.hosts[host].limits.outbound
 
 
 def new_move(

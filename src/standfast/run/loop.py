@@ -32,6 +32,9 @@ log = structlog.get_logger()
 ROUNDS = 10
 """How many steps may follow from one look; a bound against a mistake, not a measure."""
 
+PUBLISH_SECONDS = 1.0
+"""While one tick follows the other, watchers are told no more often."""
+
 
 class RunLoop:
     """Drives one run while the lease is held. A new one, in a new process, goes on from the same rows."""
@@ -59,6 +62,7 @@ class RunLoop:
         self._exams: dict[HostId, Exam] = {}
         self._clocks: tuple[float, float] | None = None
         self._jumped = 0.0
+        self._published: float | None = None
         self._caller = Caller(outside, self._fencing, executor, wake)
         self._silences = SilenceBook(outside.silencers)
 
@@ -110,7 +114,8 @@ class RunLoop:
         )
         changed |= self._decide(run, seen, now, fencing)
         self._jumped = 0.0
-        self._publish(run, seen, now, fencing)
+        if not changed or self._is_told_late():
+            self._publish(run, seen, now, fencing)
         return changed
 
     def _decide(self, run: Run, seen: Seen, now: float, fencing: Fencing) -> bool:
@@ -177,5 +182,12 @@ class RunLoop:
                 unanswered.add(move.id)
         return found, frozenset(unanswered)
 
+    def _is_told_late(self) -> bool:
+        """Where rows have changed the next tick comes at once and has more to tell; not so at the end."""
+        elapsed, last = self._outside.clock.elapsed(), self._published
+        soon = last is not None and 0.0 <= elapsed - last < PUBLISH_SECONDS
+        return not soon or self._store.run(self._run).ended
+
     def _publish(self, run: Run, seen: Seen, now: float, fencing: Fencing) -> None:
+        self._published = self._outside.clock.elapsed()
         self._store.publish(fencing.epoch, self._run, eta.live(run, seen, now), now)

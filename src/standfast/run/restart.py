@@ -41,6 +41,8 @@ def bring_back(view: View, row: HostRow) -> tuple[Action, ...]:
 def while_waiting(view: View, row: HostRow) -> tuple[Action, ...]:
     """What is started again while its host stands still: before its turn or after it, or as nothing new may
     start. A host that goes on, or is held itself, sees to that in its own turn."""
+    if not view.run.borrowed.get(owed.OFF):
+        return ()  # of nobody: asked for each host of the run at each tick
     if view.run.state is RunState.PAUSED:
         stands = row.phase not in (Phase.HELD, Phase.VERIFYING, Phase.REFILLING)
     elif view.run.state is RunState.HELD:  # a host past its safe point goes on

@@ -86,9 +86,12 @@ def without_stops(view: View, rows: Iterable[HostRow]) -> Snapshot | Board:
 
 def hold_before(view: View, row: HostRow) -> Reason | None:
     """Why the run holds before it touches this host, where that was said beforehand."""
-    for vm in view.snapshot.vms_on(row.host):
-        stop, found = stop_of(view, vm.id), _reasons(view, vm)
-        if stop is None or stop.said.handling is not Handling.HOLD or not found:
+    for vm in view.snapshot.vms_on(row.host) if view.run.plan.stops else ():
+        stop = stop_of(view, vm.id)
+        if stop is None or stop.said.handling is not Handling.HOLD:
+            continue
+        found = _reasons(view, vm)
+        if not found:
             continue
         words = f"{found[0].sentence} The run was to hold here ({stop.said.where}, {stop.said.by})."
         mend = f"Shut {vm.name} down or move it by hand, then resume. What was shut down by hand stays off."

@@ -18,7 +18,7 @@ OTHERS_SECONDS = 1_800.0
 def moved_by_others(view: View, row: HostRow) -> Reason | None:
     """A VM that somebody else is moving off the host or to it for so long that it may never end, as where its
     memory is written faster than copied. That is not ours to end; the run is not to wait for ever either."""
-    if view.now - max(row.since, _last_end(view, row)) < OTHERS_SECONDS:
+    if not _still_for(view, row, OTHERS_SECONDS):
         return None
     for vm_id, target in view.board.flights.items():
         vm = view.snapshot.vm(vm_id)
@@ -38,7 +38,7 @@ def uncounted(view: View, row: HostRow) -> tuple[Action, ...]:
         return ()
     silent = facts.active_vms is None
     longest = absent.UNREACHABLE_GRACE_SECONDS if silent else OTHERS_SECONDS
-    if view.now - max(row.since, _last_end(view, row)) < longest:
+    if not _still_for(view, row, longest):
         return ()
     says = "does not answer to say so" if silent else f"counts {facts.active_vms} that run"
     words = f"No VM is seen on {row.name}, and its hypervisor {says}."
@@ -46,6 +46,12 @@ def uncounted(view: View, row: HostRow) -> tuple[Action, ...]:
         f"{'Start' if silent else 'Look at'} the hypervisor's daemon on it and see what it runs, then resume."
     )
     return hold_for(view, row, Reason(Code.HOST_HYPERVISOR_DOWN, words, mend, host=row.host))
+
+
+def _still_for(view: View, row: HostRow, seconds: float) -> bool:
+    """For so long the host has been in its phase, and no move off it has ended."""
+    # The phase alone first: a large run has thousands of moves, and this is asked at each tick.
+    return view.now - row.since >= seconds and view.now - _last_end(view, row) >= seconds
 
 
 def _last_end(view: View, row: HostRow) -> float:

@@ -43,7 +43,7 @@ def waiting(view: View) -> tuple[Action, ...]:
     touched = {change.row.host for action in turn for change in action.changes if isinstance(change, PutHost)}
     if touched or any(row.phase == Phase.SILENCED and row.scan_before is None for row in view.run.hosts):
         return tuple(turn)  # everybody waits for those that prepare: they get the line to themselves
-    fetching = [action for row in rows for action in stage(view, row)]
+    fetching = [action for row in _unstaged(view, rows) for action in stage(view, row)]
     return (*turn, *(fetching or _ahead(view)))
 
 
@@ -65,6 +65,22 @@ def _ahead(view: View) -> tuple[Action, ...]:
         view = view.with_begun(begun) if begun else view
         found += actions
     return tuple(found)
+
+
+def _unstaged(view: View, rows: Sequence[HostRow]) -> list[HostRow]:
+    """Those of which a host that answers has not seen this run's order to download. Asked of all that wait
+    at every tick, so the name of the unit, the same for all of one attempt, is made once."""
+    if view.run.plan.kind is not PlanKind.PATCH:
+        return []
+    of_attempt = {row.attempt: row for row in rows}
+    names = {attempt: view.order(row, WorkKind.STAGE).unit for attempt, row in of_attempt.items()}
+    hosts, found = view.snapshot.host_by_id, []
+    for row in rows:
+        host = hosts.get(row.host)
+        facts = host.facts if host is not None and host.reachable else None
+        if facts is not None and facts.work(names[row.attempt]) is None:
+            found.append(row)
+    return found
 
 
 def stage(view: View, row: HostRow) -> tuple[Action, ...]:

@@ -55,13 +55,13 @@ class Outdated:
 def read(transaction: Transaction, outdated: Outdated, plan: Plan) -> Run:
     """The run as it is now. Raises as `queries.run` does."""
     before = outdated.run
-    found = queries.run_row(transaction, before.id, plan)
-    return replace(
-        found,
+    moves = {move: _move(transaction, before.id, move) for move in outdated.moves}
+    found = replace(
+        queries.run_row(transaction, before.id, plan),
         hosts=_hosts(transaction, before, outdated.hosts),
-        moves=_moves(transaction, before, outdated.moves),
         journal=queries.journal(transaction, before.id) if outdated.journal else before.journal,
     )
+    return found.with_moves_of(before, moves)
 
 
 def _hosts(transaction: Transaction, before: Run, written: frozenset[HostId]) -> tuple[HostRow, ...]:
@@ -75,15 +75,6 @@ def _hosts(transaction: Transaction, before: Run, written: frozenset[HostId]) ->
 def _host(transaction: Transaction, run: RunId, host: HostId) -> HostRow:
     (columns,) = transaction.all(_HOST, id=run, host=host)
     return rows.host_row(*columns)
-
-
-def _moves(transaction: Transaction, before: Run, written: frozenset[MoveId]) -> tuple[MoveRow, ...]:
-    if not written:
-        return before.moves
-    fresh = {move: _move(transaction, before.id, move) for move in written}
-    found = [fresh.pop(row.id, row) for row in before.moves]
-    # Nearly in order already: sorting costs one look at each.
-    return tuple(sorted([*found, *fresh.values()], key=lambda row: (row.started_at, row.id)))
 
 
 def _move(transaction: Transaction, run: RunId, move: MoveId) -> MoveRow:

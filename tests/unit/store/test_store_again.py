@@ -57,7 +57,9 @@ def test_after_any_writes_the_run_is_what_is_in_the_file(
             store.command(RUN, Verb.PAUSE, "anna", 1000.0)
         for _ in range(draw.randint(1, 2)):
             store.write(lease.epoch, RUN, some(draw), [], 1001.0 + number)
-        assert store.run(RUN) == whole(path)
+        found, fresh = store.run(RUN), whole(path)
+        assert found == fresh
+        assert (found.started, found.moves_of) == (fresh.started, fresh.moves_of)
 
 
 def test_only_rows_that_were_written_are_read_again(
