@@ -18,6 +18,9 @@ from standfast.plan.draft import Draft, DraftWave
 from standfast.plan.pack import Hop
 from standfast.plan.search import EXACT_MOVES, Candidate, Search
 
+MOST_TRIES = 120
+"""Other placements that are spread and timed at most; nearly all small clusters have fewer."""
+
 LEAST_GAIN_SECONDS = 0.5
 """Less is not worth a placement that is less even on the way."""
 
@@ -32,12 +35,15 @@ def dealt(search: Search, found: Candidate) -> Candidate:
         return found
     best = search.again(draft)
     seconds = _seconds(search, best)
-    improved = True
+    improved, tries = True, MOST_TRIES
     while improved:
         improved = False
         for other in _redealt(search, best.draft):
             if search.worse(other, best) or not _holds(search, other):
                 continue
+            if not tries:
+                break
+            tries -= 1
             tried = search.again(other)
             if tried.cost[1] > best.cost[1] or tried.cost[2] > best.cost[2]:
                 continue  # longer where nothing goes ahead, or more moves to spread at the end

@@ -195,7 +195,7 @@ class Leveller:
             cuts = _Cuts(np.sort(loads))
             for _ in range(16):
                 amount = (low + high) / 2
-                low, high = (amount, high) if cuts.cut(amount).std() > threshold else (low, amount)
+                low, high = (amount, high) if cuts.deviation(amount) > threshold else (low, amount)
             cut = cuts.cut(high)
             self._cut_levels = float(cut.max()), float(cut.min())
             self._levels_until = len(self.hops) + 1 + len(loads) // 10
@@ -264,6 +264,22 @@ class _Cuts:
     def __init__(self, ordered: Points) -> None:
         self._ordered = ordered
         self._low, self._high = _Fill(ordered), _Fill(-ordered[::-1])
+        self._mean = float(ordered.mean())
+        centred = ordered - self._mean
+        self._centred: list[float] = centred.tolist()
+        self._sums: list[float] = [0.0, *np.cumsum(centred).tolist()]
+        self._squares: list[float] = [0.0, *np.cumsum(centred**2).tolist()]
+
+    def deviation(self, amount: float) -> float:
+        """Population standard deviation of what `cut` gives, by sums made once."""
+        low, high = self._low.level(amount) - self._mean, -self._high.level(amount) - self._mean
+        begin, end = bisect_left(self._centred, low), bisect_left(self._centred, high)
+        if begin >= end:
+            return float(self.cut(amount).std())
+        count, above = len(self._centred), len(self._centred) - end
+        mean = (begin * low + self._sums[end] - self._sums[begin] + above * high) / count
+        squares = begin * low**2 + self._squares[end] - self._squares[begin] + above * high**2
+        return math.sqrt(max(0.0, squares / count - mean**2))
 
     def cut(self, amount: float) -> Points:
         return self._ordered.clip(self._low.level(amount), -self._high.level(amount))
