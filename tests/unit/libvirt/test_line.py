@@ -8,6 +8,7 @@ import time
 import pytest
 
 from standfast.model.errors import OutsideError, UnreachableError
+from standfast.platforms.libvirt import line as room
 from standfast.platforms.libvirt.binding import libvirt
 from standfast.platforms.libvirt.line import MAX_ABANDONED, Line
 
@@ -81,4 +82,41 @@ def test_no_connection_is_unreachable_and_nothing_is_printed(
         line.call(name_of, 10.0)
     assert caught.value.where == "kvm1"
     assert capfd.readouterr().err == ""
+    line.close()
+
+
+class Broken:
+    """A connection that has gone with its host."""
+
+    def isAlive(self) -> int:
+        return 0
+
+    def close(self) -> None:
+        return
+
+
+def test_a_line_knows_that_its_connection_broke_and_is_not_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    back = threading.Event()
+    opened: list[object] = []
+
+    def opens(_name: str, _uri: str) -> object:
+        if opened:
+            back.wait(10)
+        opened.append(Broken())
+        return opened[-1]
+
+    monkeypatch.setattr(room, "open_connection", opens)
+    line = Line("h", TEST)
+    assert not line.lost, "one that never had a connection has lost none"
+    assert line.call(lambda _connection: 1, 5.0) == 1
+    assert not line.lost
+    again = line.submit(lambda _connection: 2)
+    for _ in range(500):
+        if line.lost:
+            break
+        time.sleep(0.01)
+    assert line.lost
+    back.set()
+    assert again.result(5.0) == 2
+    assert not line.lost
     line.close()

@@ -13,6 +13,7 @@ from standfast.model.errors import UnreachableError
 from standfast.model.ids import HostId, MoveId, VmId
 from standfast.model.moves import MoveOrder, OutcomeKind
 from standfast.model.reasons import Code
+from standfast.platforms.libvirt import line
 from standfast.platforms.libvirt import platform as room
 from standfast.platforms.libvirt.events import InterruptionKind
 from standfast.platforms.libvirt.hosts import LibvirtHost
@@ -112,6 +113,42 @@ def test_a_host_that_hangs_is_not_waited_for_twice(monkeypatch: pytest.MonkeyPat
     assert time.monotonic() - began < 1.5
     assert [host.reachable for host in snapshot.hosts] == [True, False]
     assert "has not answered" in snapshot.hosts[1].unreachable_why
+    platform.close()
+
+
+class Held:
+    """A connection of libvirt's that can break."""
+
+    def __init__(self, real: Any) -> None:
+        self.real, self.alive = real, True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+    def isAlive(self) -> bool:
+        return self.alive
+
+
+def test_a_host_that_goes_down_holds_no_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its connection breaks, and the next attempt to connect comes to nothing for a long time."""
+    made: dict[str, Held] = {}
+    opens: Callable[[str, str], Any] = line.open_connection
+
+    def opened(name: str, uri: str) -> Any:
+        if name in made:
+            time.sleep(4)
+        made[name] = Held(opens(name, uri))
+        return made[name]
+
+    monkeypatch.setattr(line, "open_connection", opened)
+    monkeypatch.setattr(room, "RETRY_SECONDS", 0.1)
+    platform = make({"up": TEST, "down": TEST})
+    assert all(host.reachable for host in platform.observe().hosts)
+    made["down"].alive = False
+    began = time.monotonic()
+    snapshot = platform.observe()
+    assert time.monotonic() - began < 2.0
+    assert [host.reachable for host in snapshot.hosts] == [True, False]
     platform.close()
 
 

@@ -79,6 +79,12 @@ class Line:
         self._abandoned = 0
         self._lane: _Lane | None = None
         self._closed = False
+        self._lost = False
+
+    @property
+    def lost(self) -> bool:
+        """Its connection broke, and there is no new one yet."""
+        return self._lost
 
     def submit(self, job: Callable[[Any], T]) -> Future[T]:
         """Have `job(connection)` done; the future raises StandfastError of ours only."""
@@ -141,10 +147,11 @@ class Line:
                 break
             try:
                 if connection is None or not connection.isAlive():
-                    connection = None
+                    connection, self._lost = None, self._lost or connection is not None
                     connection = open_connection(self.name, self.uri)
                     if self._opened is not None:
                         self._opened(connection)
+                    self._lost = False
                 future.set_result(job(connection))
             except StandfastError as error:
                 future.set_exception(error)

@@ -36,6 +36,8 @@ PATIENT_SECONDS = 30.0
 QEMU can do. A host that is down costs less: its connection fails sooner."""
 RETRY_SECONDS = 1.0
 """How long one that did not is waited for: it must not slow every tick down."""
+POLL_SECONDS = 0.05
+"""How soon it is seen, while one is waited for, that another one need not be."""
 STUCK_SECONDS = 20.0
 """After this a call that has not come back is left to itself. Longer than it takes to find no connection."""
 CHECK_SECONDS = 10.0
@@ -66,6 +68,14 @@ class _Station:
     reading: HostReading | None = field(default=None)
     why: str = ""
     code: str = ""
+
+
+def _patience(station: _Station, first: float | None) -> float:
+    if not station.answered:
+        return RETRY_SECONDS
+    if first is not None:
+        return first
+    return RETRY_SECONDS if station.line.lost else ANSWER_SECONDS
 
 
 class LibvirtPlatform:
@@ -183,12 +193,21 @@ class LibvirtPlatform:
             if station.pending is None or station.pending.done():
                 station.pending = station.line.submit(station.reader.read)
                 station.asked_at = now
-        steady = [station.pending for station in self._stations if station.answered and station.pending]
-        others = [station.pending for station in self._stations if not station.answered and station.pending]
-        wait_for(steady, ANSWER_SECONDS if first is None else first)
-        wait_for(others, max(0.0, RETRY_SECONDS - (time.monotonic() - now)))
+        while waited_for := self._waited_for(time.monotonic() - now, first):
+            wait_for(waited_for[:1], POLL_SECONDS)
         for station in self._stations:
             self._take_answer(station)
+
+    def _waited_for(self, seconds: float, first: float | None) -> list[Future[HostReading]]:
+        """What is waited for still, after so many seconds; one that lost its connection, as a host does that
+        goes down, no longer than one that did not answer last time."""
+        return [
+            station.pending
+            for station in self._stations
+            if station.pending is not None
+            and not station.pending.done()
+            and seconds < _patience(station, first)
+        ]
 
     def _take_answer(self, station: _Station) -> None:
         assert station.pending is not None
