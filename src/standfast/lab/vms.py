@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+from standfast.lab import tsc
 from standfast.lab.errors import LabError
 from standfast.lab.hosts import Host
 from standfast.lab.names import BEAT_PORT, Addresses, Names, Net
@@ -41,8 +42,8 @@ KERNEL_OPTIONS = (
 )
 
 
-def kernel_cmdline(vm: VmSpec, number: int, addresses: Addresses) -> str:
-    """What the heartbeat reads: see guest/heart.c."""
+def kernel_cmdline(vm: VmSpec, number: int, addresses: Addresses, tsc_khz: int | None = None) -> str:
+    """What the heartbeat reads: see guest/heart.c. `tsc_khz`: the rate of the guest's counter, if known."""
     options = {
         "name": vm.name,
         "ip": addresses.member(Net.GUEST, number),
@@ -53,10 +54,13 @@ def kernel_cmdline(vm: VmSpec, number: int, addresses: Addresses) -> str:
         "rate": vm.dirty_pages_per_second,
         **({"deaf": 1} if vm.deaf else {}),
     }
-    return " ".join((*KERNEL_OPTIONS, *(f"sf.{key}={value}" for key, value in options.items())))
+    told = () if tsc_khz is None else (f"tsc_early_khz={tsc_khz}",)
+    return " ".join((*KERNEL_OPTIONS, *told, *(f"sf.{key}={value}" for key, value in options.items())))
 
 
-def domain_xml(vm: VmSpec, number: int, names: Names, addresses: Addresses, *, accel: str) -> str:
+def domain_xml(
+    vm: VmSpec, number: int, names: Names, addresses: Addresses, *, accel: str, tsc_khz: int | None = None
+) -> str:
     """The persistent definition of a VM; ``accel`` is kvm or qemu (software emulation). Numbers count from
     1."""
     # qemu64 is offered by every QEMU and both accelerators; rdrand spares the guest a second of gathering
@@ -70,7 +74,7 @@ def domain_xml(vm: VmSpec, number: int, names: Names, addresses: Addresses, *, a
     <type arch='x86_64' machine='{MACHINE_TYPE}'>hvm</type>
     <kernel>/srv/vm/boot/kernel</kernel>
     <initrd>/srv/vm/boot/initrd</initrd>
-    <cmdline>{escape(kernel_cmdline(vm, number, addresses))}</cmdline>
+    <cmdline>{escape(kernel_cmdline(vm, number, addresses, tsc_khz))}</cmdline>
   </os>
   <features><acpi/></features>
   <cpu mode='custom' match='exact' check='none'>
@@ -110,8 +114,9 @@ def write_vm_files(
     """Definitions, sparse disks and empty serial logs on the shared directory."""
     for folder in ("definitions", "disks", "serial"):
         (paths.shared / folder).mkdir(exist_ok=True)
+    tsc_khz = tsc.khz() if accel == "qemu" else None
     for number, vm in enumerate(vms, 1):
-        xml = domain_xml(vm, number, names, addresses, accel=accel)
+        xml = domain_xml(vm, number, names, addresses, accel=accel, tsc_khz=tsc_khz)
         (paths.shared / "definitions" / f"{vm.name}.xml").write_text(xml, encoding="utf-8")
         (paths.shared / "serial" / f"{vm.name}.log").touch()
         if not vm.local_disk:

@@ -4,14 +4,16 @@ config."""
 from __future__ import annotations
 
 import hashlib
+import platform
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
 from ruamel.yaml import YAML
 
-from standfast.lab import access, aptrepo
+from standfast.lab import access, aptrepo, tsc
 from standfast.lab.config import product_config
 from standfast.lab.names import Addresses, Names
 from standfast.lab.paths import LabPaths
@@ -96,6 +98,20 @@ def test_the_guest_learns_all_from_its_command_line() -> None:
     assert {"sf.name=vm2", "sf.ip=198.18.14.12", "sf.to=198.18.14.1", "sf.ws_mib=40", "sf.rate=500"} <= set(
         words
     )
+
+
+def test_a_guest_under_emulation_is_told_how_fast_its_counter_runs() -> None:
+    """One that finds out by itself on a busy machine may get a clock that runs many times too fast."""
+    assert "tsc_early_khz=2250000" in kernel_cmdline(SPEC.vms[1], 2, Addresses(3), 2_250_000).split()
+    assert "tsc_early_khz" not in kernel_cmdline(SPEC.vms[1], 2, Addresses(3))
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="no time-stamp counter on this machine")
+def test_the_rate_of_this_machines_counter_is_found_alike_each_time() -> None:
+    found = [tsc.khz() for _ in range(3)]
+    rates = [rate for rate in found if rate is not None]
+    assert len(rates) == 3
+    assert 300_000 < min(rates) <= max(rates) < 1.005 * min(rates)
 
 
 def test_the_config_names_every_host_with_its_migration_address_and_declared_memory() -> None:
