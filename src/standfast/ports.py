@@ -15,6 +15,7 @@ from standfast.model.cluster import Snapshot
 from standfast.model.exam import Exam
 from standfast.model.hostwork import Health, HostFacts, Setting, UpdateState, WorkOrder
 from standfast.model.ids import HostId, RunId, VmId
+from standfast.model.memory import MemoryUse
 from standfast.model.moves import MoveOrder, MoveOutcome
 from standfast.model.reasons import Reason
 
@@ -67,6 +68,10 @@ class Measuring(Protocol):
     def measure_memory(self, seconds: int) -> int:
         """Measure all running VMs for about that long; returns how many could be. Snapshots carry the
         figures for some minutes. Changes nothing."""
+
+    def untouched(self) -> Mapping[VmId, MemoryUse]:
+        """Memory that running VMs have not touched since they started, at least, as far as it is known
+        without measuring, on hosts that answered last."""
 
 
 class Fence(Protocol):

@@ -66,6 +66,20 @@ def measure(outside: Outside, cluster: ClusterConfig, seconds: int | None) -> No
     say(f"Measured {plural(outside.measuring.measure_memory(seconds), 'VM')}.")
 
 
+def with_untouched(outside: Outside, snapshot: Snapshot) -> Snapshot:
+    """With what VMs never touched of their memory, where nothing better is known: it need not be copied."""
+    from dataclasses import replace
+
+    if outside.measuring is None:
+        return snapshot
+    found = outside.measuring.untouched()
+    vms = (
+        replace(vm, memory_use=found[vm.id]) if vm.memory_use is None and vm.id in found else vm
+        for vm in snapshot.vms
+    )
+    return replace(snapshot, vms=tuple(vms))
+
+
 def warnings(cluster: ClusterConfig, snapshot: Snapshot) -> tuple[ConfigError, ...]:
     """What the config names and the snapshot has not, and budgets longer than a VM's own cluster waits."""
     from standfast.config.rules import unknown

@@ -172,7 +172,7 @@ def look_or_read(
     from dataclasses import replace
 
     from standfast.cli.history import learnt_of
-    from standfast.cli.looking import look, measure, snapshot_from, warnings
+    from standfast.cli.looking import look, measure, snapshot_from, warnings, with_untouched
     from standfast.model.policy import Policy
 
     if from_file is not None:
@@ -197,7 +197,7 @@ def look_or_read(
     say(f"Looking at cluster {chosen.name} …")
     outside = session.outside(chosen)
     measure(outside, chosen, measure_seconds)
-    snapshot = look(outside, chosen, scan=scan, refresh=scan)
+    snapshot = with_untouched(outside, look(outside, chosen, scan=scan, refresh=scan))
     for error in warnings(chosen, snapshot):
         say(f"Warning: {error}")
     return replace(snapshot, learnt=learnt_of(session, chosen.name)), chosen.policy, chosen.rules

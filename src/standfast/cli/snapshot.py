@@ -35,7 +35,7 @@ def save(session: Session, file: Path, cluster: str | None, measure_seconds: int
     from dataclasses import replace
 
     from standfast.cli.history import learnt_of
-    from standfast.cli.looking import look, measure, warnings
+    from standfast.cli.looking import look, measure, warnings, with_untouched
     from standfast.codec import write_file
     from standfast.files import check_writable
 
@@ -43,7 +43,7 @@ def save(session: Session, file: Path, cluster: str | None, measure_seconds: int
     chosen = session.cluster(cluster)
     outside = session.outside(chosen)
     measure(outside, chosen, measure_seconds)
-    taken = look(outside, chosen, scan=True, refresh=False, strict=False)
+    taken = with_untouched(outside, look(outside, chosen, scan=True, refresh=False, strict=False))
     taken = replace(taken, learnt=learnt_of(session, chosen.name))
     for error in warnings(chosen, taken):
         say(f"Warning: {error}")

@@ -62,6 +62,9 @@ BASIS = {
 }
 """What a prediction rests on, in words."""
 
+UNTOUCHED = ", untouched memory left out"
+"""Added to these where the guest is known to have memory that it never wrote."""
+
 
 def goodput_bytes_per_second(
     source: Host, target: Host, *, bits_per_second: int | None = None, share: float = 1.0
@@ -207,7 +210,7 @@ def _by_rounds(
         converges=likely.converges,
         sure=likely.converges and wary.converges,
         slowed=likely.throttle,
-        basis=BASIS[rests_on],
+        basis=BASIS[rests_on] + (UNTOUCHED if guest.zero_share > 0 else ""),
         once_seconds=likely.seconds - again,
         again_seconds=again,
         switch_seconds=switch,

@@ -14,12 +14,9 @@ from standfast.model.ids import HostId
 from standfast.model.moves import Prediction
 from standfast.model.plan import PlannedMove
 from standfast.model.run import ENDED_PHASES, MoveRow, Phase
-from standfast.predict.precopy import predict_move
+from standfast.predict.precopy import BASIS, UNTOUCHED, predict_move
 from standfast.predict.together import Flow, Flown, at_share, between
 from standfast.run.seen import View
-
-MEASURED = "dirty rate at several windows"
-"""How a prediction begins that rests on more than a run's own looks tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +152,8 @@ def _planned(view: View, leg: Leg) -> PlannedMove | None:
     if leg.vm.memory_use is not None:
         return None
     planned = view.run.plan.planned.get((leg.vm.id, leg.source, leg.target))
-    return planned if planned is not None and planned.predicted.basis.startswith(MEASURED) else None
+    told = planned.predicted.basis if planned is not None else ""
+    return planned if told.startswith(BASIS["windows"]) or UNTOUCHED in told else None
 
 
 def _scaled(planned: Prediction, then: Prediction, now: Prediction) -> Prediction:

@@ -11,6 +11,7 @@ import pytest
 from standfast.model.memory import DirtyPoint
 from standfast.platforms.libvirt.dirty import (
     SAMPLED_SHARE,
+    in_parts,
     measured_of,
     point_of,
     untouched_bytes,
@@ -94,3 +95,22 @@ def test_a_driver_that_measures_nothing_leaves_its_vms_without_figures() -> None
     finally:
         platform.close()
     assert (vm.memory_use, vm.dirty_bytes_per_second) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("resident_mib", "untouched_mib"), [(4096, 0), (4000, 0), (3840, 256), (3500, 512), (1024, 3072)]
+)
+def test_what_is_only_asked_for_comes_in_sixteenths(resident_mib: int, untouched_mib: int) -> None:
+    """VMs that are alike then share a prediction, though no two have the same resident set."""
+    stats = {"balloon.maximum": 4096 * 1024, "balloon.rss": resident_mib * 1024}
+    assert in_parts(stats) == untouched_mib * MIB
+
+
+def test_what_no_vm_has_left_untouched_is_not_told() -> None:
+    declared = [LibvirtHost("a", "test:///default", memory_bytes=2**30)]
+    platform = LibvirtPlatform("c", declared, clock=time.time, ssh_config=None, known_ids={})
+    try:
+        platform.observe()
+        assert platform.untouched() == {}
+    finally:
+        platform.close()

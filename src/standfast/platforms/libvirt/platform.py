@@ -13,9 +13,10 @@ from typing import Any
 from standfast.model.cluster import Leftover, Snapshot, VmState
 from standfast.model.errors import StandfastError, UnreachableError, UsageError
 from standfast.model.ids import HostId, VmId
+from standfast.model.memory import MemoryUse
 from standfast.model.moves import MoveOrder, MoveOutcome
 from standfast.model.reasons import Code, Reason
-from standfast.platforms.libvirt import checks, moves, power
+from standfast.platforms.libvirt import checks, dirty, moves, power
 from standfast.platforms.libvirt.assemble import HostSeen, assemble
 from standfast.platforms.libvirt.dirty import MemoryUses
 from standfast.platforms.libvirt.events import EventLog, Interruption
@@ -311,6 +312,19 @@ class LibvirtPlatform:
         with self._lock:
             sides = [station.side for station in self._stations if station.reading is not None]
         return len(self._uses.measure(sides, seconds))
+
+    def untouched(self) -> Mapping[VmId, MemoryUse]:
+        """See `ports.Measuring`. Guests on huge pages are left out: these count towards no resident set."""
+        with self._lock:
+            answering = [station for station in self._stations if station.reading is not None]
+            huge = {
+                domain.definition.id
+                for station in answering
+                for domain in (station.reading.domains if station.reading is not None else ())
+                if domain.definition.huge_pages
+            }
+        found = dirty.untouched([station.side for station in answering])
+        return {vm: use for vm, use in found.items() if vm not in huge}
 
     def interruptions(self) -> tuple[Interruption, ...]:
         """What libvirt's events say was interrupted since this platform was opened, oldest first."""
