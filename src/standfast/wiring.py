@@ -208,7 +208,11 @@ def libvirt_host(host: HostConfig) -> LibvirtHost:
         migration_address=host.migration_address,
         memory_bytes=host.memory_bytes,
         fault_domain=host.fault_domain,
-        limits=MoveLimits(host.moves_out or usual.outbound, host.moves_in or usual.inbound),
+        limits=MoveLimits(
+            host.moves_out or usual.outbound,
+            host.moves_in or usual.inbound,
+            wanted=bool(host.moves_out or host.moves_in),
+        ),
         migration_bits_per_second=host.migration_bits_per_second,
     )
 

@@ -72,8 +72,12 @@ class RawHost(Strict):
     migration_speed: Rate | None = Field(
         default=None, description="speed of the migration network, bits per second"
     )
-    moves_out: int | None = Field(default=None, ge=1, le=1000, description="live migrations out at once")
-    moves_in: int | None = Field(default=None, ge=1, le=1000, description="live migrations in at once")
+    moves_out: int | None = Field(
+        default=None, ge=1, le=1000, description="live migrations out at once; else as many as fill its link"
+    )
+    moves_in: int | None = Field(
+        default=None, ge=1, le=1000, description="live migrations in at once; else as many as fill its link"
+    )
 
 
 class RawRules(Strict):

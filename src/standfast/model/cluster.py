@@ -95,10 +95,14 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class MoveLimits:
-    """How many migrations a host takes part in at once, each way."""
+    """How many migrations a host takes part in at once, each way.
+
+    `wanted`: somebody has set them. Else they are the most, and no more go at once than fill the host's link.
+    """
 
     outbound: int = 2
     inbound: int = 2
+    wanted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from standfast.model.ids import HostId
 from standfast.model.moves import Prediction
 from standfast.predict.precopy import DEFAULT_BITS_PER_SECOND
 from standfast.predict.sharing import max_min
+from standfast.predict.streams import limits
 
 STEP = 4
 """Shares are told to the quarter: moves that are alike then share a prediction."""
@@ -72,7 +73,7 @@ def between(hosts: Iterable[Host], flows: Sequence[Flow], *, at_once: int) -> li
             host: float(about.migration_bits_per_second or DEFAULT_BITS_PER_SECOND)
             for host, about in known.items()
         },
-        limits={host: about.limits for host, about in known.items()},
+        limits={host: limits(about) for host, about in known.items()},
         at_once=at_once,
     )
 

@@ -17,7 +17,7 @@ from standfast.model.run import HostRow, Phase
 from standfast.model.units import count
 from standfast.plan import blockers, headroom
 from standfast.plan.reboots import compliant
-from standfast.run import draining, examined
+from standfast.run import draining, examined, links
 from standfast.run.actions import Action, Ask, Question
 from standfast.run.seen import View
 from standfast.run.steps import note
@@ -95,7 +95,7 @@ def _may_go(view: View, vm: Vm, target: HostId, under_way: int) -> bool:
         and target not in view.out
         and not blockers.of_vm(vm)
         and not blockers.of_move(view.board, vm, target)
-        and draining.may_fly(view, vm, target, under_way)
+        and links.may_fly(view, vm, target, under_way)
         and _lifted(view, vm, target)
     )
 

@@ -14,7 +14,7 @@ from standfast.model.plan import PlannedMove
 from standfast.model.run import MoveState, Run
 from standfast.plan import blockers, headroom
 from standfast.plan.board import Board
-from standfast.run import draining
+from standfast.run import draining, links
 from standfast.run.actions import Action
 from standfast.run.seen import View
 
@@ -35,7 +35,7 @@ def carry_out(view: View) -> tuple[Action, ...]:
         vm = _there(snapshot, move)
         if vm is None:
             continue
-        if ends & blocked or not draining.may_fly(view, vm, move.target, under_way):
+        if ends & blocked or not links.may_fly(view, vm, move.target, under_way):
             blocked |= ends
             continue
         if blockers.of_move(board, vm, move.target) or not _lifted(board, move):

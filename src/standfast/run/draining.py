@@ -13,7 +13,7 @@ from standfast.model.run import ENDED_PHASES, HostRow, MoveRow, MoveState, Phase
 from standfast.plan import blockers, place
 from standfast.plan.blackout import budget_seconds
 from standfast.plan.evacuate import urgency
-from standfast.run import absent, cordons, foretell, shutting, stalled
+from standfast.run import absent, cordons, foretell, links, shutting, stalled
 from standfast.run.actions import Action, StartMove
 from standfast.run.seen import View, order_of
 from standfast.run.steps import enter, hold_for, leaving
@@ -62,7 +62,7 @@ def _start_moves(view: View, row: HostRow) -> tuple[Action, ...]:
         stuck = _stuck(view, row, vm)
         if stuck is not None and stuck.code is Code.VM_BUSY and _may_wait(view, row):
             continue
-        if stuck is None and not _may_leave(view, vm.host, len(view.started) + len(found)):
+        if stuck is None and not links.may_leave(view, vm.host, len(view.started) + len(found)):
             continue
         target = stuck or choose_target(view, row, vm)
         if isinstance(target, Reason):
@@ -73,7 +73,7 @@ def _start_moves(view: View, row: HostRow) -> tuple[Action, ...]:
             break
         if target in taken:
             continue
-        if not may_fly(view, vm, target, len(view.started) + len(found)):
+        if not links.may_fly(view, vm, target, len(view.started) + len(found)):
             continue
         move = new_move(view, vm, target, Purpose.EVACUATE, row.host, len(found))
         found.append(start(view, vm, move))
@@ -199,25 +199,6 @@ def planned_target(view: View, row: HostRow, vm: Vm) -> HostId | None:
 def turn_order(view: View) -> tuple[HostId, ...]:
     """Hosts whose turn is still to come, the next one first."""
     return tuple(row.host for row in view.run.in_order if row.phase not in ENDED_PHASES)
-
-
-def may_fly(view: View, vm: Vm, target: HostId, under_way: int) -> bool:
-    """Limits of both hosts and of the run, and no other member of the VM's groups in the air."""
-    board = view.board
-    mates = (mate for group in board.groups.get(vm.id, ()) for mate in group.vms if mate != vm.id)
-    return (
-        _may_leave(view, vm.host, under_way)
-        and len(board.incoming[target]) < board.hosts[target].limits.inbound
-        and not any(mate in board.flights for mate in mates)
-    )
-
-
-def _may_leave(view: View, host: HostId, under_way: int) -> bool:
-    if under_way >= view.policy.moves_at_once:
-        return False
-    board = view.board
-    leaving = sum(vm in board.flights for vm in board.residents[host])
-    return leaving < board.hosts[host].limits.outbound
 
 
 def new_move(

@@ -6,7 +6,7 @@ from standfast.model.moves import Purpose
 from standfast.model.run import MoveRow
 from standfast.plan import blockers
 from standfast.plan.spread import spreading
-from standfast.run import draining
+from standfast.run import draining, links
 from standfast.run.actions import Action
 from standfast.run.seen import View
 
@@ -28,7 +28,7 @@ def spread(view: View) -> tuple[Action, ...]:
             continue
         if blockers.of_move(view.board, vm, target):
             continue
-        if not draining.may_fly(view, vm, target, len(found)):
+        if not links.may_fly(view, vm, target, len(found)):
             continue
         move = draining.new_move(view, vm, target, Purpose.REBALANCE, None, len(found))
         found.append(draining.start(view, vm, move))

@@ -27,7 +27,7 @@ def host(
     fields: dict[str, Any] = {
         "memory_bytes": 4 * GIB,
         "facts": facts,
-        "limits": MoveLimits(2, 2),
+        "limits": MoveLimits(2, 2, wanted=True),
         **more,
     }
     return Host(HostId(name), name, **fields)

@@ -124,7 +124,7 @@ def two_draining_to(target: str, *moves: MoveRow, vms: str = "b1 b2 b3 c1") -> t
         for wave in run.plan.waves
     )
     run = replace(run, plan=replace(run.plan, waves=waves), moves=moves)
-    limits = MoveLimits(3, 3)
+    limits = MoveLimits(3, 3, wanted=True)
     cordoned: dict[str, Any] = {"cordoned": True, "cordoned_by": "01RUN"}
     hosts = (
         build.host("a", limits=limits),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -22,6 +23,8 @@ SLOW = SimSpec(
     link_bits_per_second=200_000_000,
     dirty_bytes_per_second=(0.1 * MIB, 0.2 * MIB),
 )
+TWO = replace(SLOW, outbound=2, inbound=2)
+"""Somebody wants two at once over a link that one fills."""
 
 
 @pytest.fixture
@@ -37,7 +40,7 @@ def _off(move: MoveRow) -> float:
 
 
 def test_moves_that_share_a_link_are_foretold_as_long_as_they_take(drives: DriveMaker) -> None:
-    the_drive = drives(SLOW, replace(QUICK, wave_hosts_max=1))
+    the_drive = drives(TWO, replace(QUICK, wave_hosts_max=1))
     the_drive.begin()
     run = the_drive.to_the_end()
     done = [move for move in run.moves if move.state is MoveState.DONE]
@@ -48,7 +51,7 @@ def test_moves_that_share_a_link_are_foretold_as_long_as_they_take(drives: Drive
 
 
 def test_a_plan_foretells_the_same_shares(drives: DriveMaker) -> None:
-    the_drive = drives(SLOW, replace(QUICK, wave_hosts_max=1))
+    the_drive = drives(TWO, replace(QUICK, wave_hosts_max=1))
     plan = the_drive.plan()
     for step in plan.steps:
         ends = [
@@ -57,3 +60,22 @@ def test_a_plan_foretells_the_same_shares(drives: DriveMaker) -> None:
         ]
         assert step.drain_seconds == pytest.approx(max(ends), abs=0.2)
         assert len(step.moves) < 2 or any(move.predicted.share > 1 for move in step.moves)
+
+
+def test_moves_go_one_after_the_other_over_a_link_that_one_fills(drives: DriveMaker) -> None:
+    the_drive = drives(SLOW, replace(QUICK, wave_hosts_max=1, tick_seconds=1.0))
+    the_drive.begin()
+    run = the_drive.to_the_end()
+    done = [move for move in run.moves if move.state is MoveState.DONE]
+    assert max(_off(move) for move in done) < 0.2
+    leaving: dict[str, list[MoveRow]] = {}
+    for move in done:
+        leaving.setdefault(move.source, []).append(move)
+    beside = [
+        (before.ended_at or 0.0) - after.started_at
+        for moves in leaving.values()
+        for before, after in pairwise(sorted(moves, key=lambda move: move.started_at))
+        if before.step == after.step and after.started_at < (before.ended_at or 0.0)
+    ]
+    assert beside, "the next one sets up while the one before it ends"
+    assert max(beside) < median(move.predicted.brownout_seconds for move in done) / 2

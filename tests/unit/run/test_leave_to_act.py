@@ -16,7 +16,7 @@ from standfast.model.ids import HostId, VmId
 from standfast.model.moves import Flight
 from standfast.model.run import Phase
 from standfast.platforms.simulated import SimSpec
-from standfast.run import draining
+from standfast.run import links
 from standfast.run.clock import WallClock
 from standfast.run.seen import Seen, View
 from standfast.run.serve import LEASE_SECONDS, RENEW_SECONDS, Keeper
@@ -107,5 +107,5 @@ def test_a_vm_waits_for_its_group_mate_in_the_air_whoever_chose_its_target() -> 
     )
     waiting = there.vm(VmId("w"))
     assert waiting is not None
-    assert draining.may_fly(free, waiting, HostId("d"), 0)
-    assert not draining.may_fly(bound, waiting, HostId("d"), 0)
+    assert links.may_fly(free, waiting, HostId("d"), 0)
+    assert not links.may_fly(bound, waiting, HostId("d"), 0)

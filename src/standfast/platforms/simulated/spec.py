@@ -56,8 +56,9 @@ class SimSpec:
     link_bits_per_second: int = LINK_BITS_PER_SECOND
     dirty_bytes_per_second: tuple[float, float] = (0.5 * MIB, 8 * MIB)
     """Each VM's own rate is drawn between these."""
-    outbound: int = 2
-    inbound: int = 2
+    outbound: int | None = None
+    inbound: int | None = None
+    """Limits of migrations, where somebody has set them; else the usual ones."""
     anti_affinity: tuple[tuple[int, ...], ...] = ()
     pins: tuple[tuple[int, tuple[int, ...]], ...] = ()
     memory_ceiling: float = 0.90
@@ -186,8 +187,13 @@ def _host(spec: SimSpec, index: int) -> Host:
         networks=frozenset({"default"}),
         migration_address=f"10.0.{index // 250}.{index % 250 + 1}",
         migration_bits_per_second=spec.link_bits_per_second,
-        limits=MoveLimits(spec.outbound, spec.inbound),
+        limits=_limits(spec),
     )
+
+
+def _limits(spec: SimSpec) -> MoveLimits:
+    usual, wanted = MoveLimits(), (spec.outbound, spec.inbound) != (None, None)
+    return MoveLimits(spec.outbound or usual.outbound, spec.inbound or usual.inbound, wanted)
 
 
 def _vm(spec: SimSpec, index: int, hosts: list[Host], rng: random.Random) -> Vm:
