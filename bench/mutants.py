@@ -173,7 +173,7 @@ MUTANTS = (
     ),
     Mutant(
         "members of a group may fly together",
-        "run/draining.py",
+        "run/links.py",
         "        and not any(mate in board.flights for mate in mates)\n",
         "",
         (DECIDE, "tests/unit/run/test_leave_to_act.py"),

@@ -231,6 +231,41 @@ def test_a_reboot_is_proven_by_the_boot_id(host: FakeHost) -> None:
     assert (work.phase, work.boot_id) == (WorkPhase.SUCCEEDED, "boot-1")
 
 
+@pytest.mark.parametrize(
+    ("name", "parent", "told"),
+    [
+        ("sshd-session", 812, True),
+        ("sshd", 812, True),  # a session of Debian 12's
+        ("sshd", 1, False),  # the listener: should the reboot not come, it is how one gets in
+        ("bash", 812, False),
+    ],
+)
+def test_a_reboot_hangs_up_on_those_who_are_connected(
+    host: FakeHost, name: str, parent: int, told: bool
+) -> None:
+    """A connection that nobody ends is waited for by its other side long after the host is back."""
+    with subprocess.Popen(["sleep", "60"]) as connected:
+        host.process(connected.pid, name, name)
+        host.put(f"proc/{connected.pid}/stat", f"{connected.pid} ({name}) S {parent} 0 0\n")
+        done(host, order(WorkKind.REBOOT))
+        assert acted(host)
+        if told:
+            assert connected.wait(5) != 0
+        else:
+            assert connected.poll() is None
+        connected.kill()
+
+
+def test_nobody_is_hung_up_on_for_a_reboot_that_is_refused(host: FakeHost) -> None:
+    host.put("vms-later", "came-meanwhile\n")
+    with subprocess.Popen(["sleep", "60"]) as connected:
+        host.process(connected.pid, "sshd-session", "sshd-session")
+        host.put(f"proc/{connected.pid}/stat", f"{connected.pid} (sshd-session) S 812 0 0\n")
+        assert done(host, order(WorkKind.REBOOT)).phase is WorkPhase.REFUSED
+        assert connected.poll() is None
+        connected.kill()
+
+
 def test_a_reboot_that_does_not_come_failed(host: FakeHost) -> None:
     work = done(host, order(WorkKind.REBOOT))
     assert acted(host)

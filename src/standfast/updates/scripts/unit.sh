@@ -113,14 +113,27 @@ reboot() {
     sync
     guard # once more: the act comes right after
     systemctl reboot || { rm -f "$directory/attempt"; finish failed $? "systemctl reboot: $(log_end)"; }
+    hang_up
     # Stopped on the way down. Should the host still be up then, it does not reboot.
     sleep "${STANDFAST_REBOOT_PATIENCE:-900}" &
     wait $!
     rm -f "$directory/attempt"
     finish failed 1 "The reboot was asked for and did not come."
 }
+hang_up() { # Whoever is connected learns now that the host goes down: Debian's sshd leaves its sessions to the
+    # last, when the network may be gone and nobody is told any more. The listener (a child of init) stays.
+    for process in "${STANDFAST_PROC:-/proc}"/[0-9]*; do
+        { read -r name <"$process/comm" && read -r _ _ _ parent _ <"$process/stat"; } 2>/dev/null || continue
+        case $name in
+        sshd | sshd-session) [ "$parent" = 1 ] || kill "${process##*/}" 2>/dev/null || : ;;
+        esac
+    done
+}
 stopped() { # A result is due also where the unit is stopped; not by the reboot that it has asked for itself.
-    [ ! -e "$directory/attempt" ] || exit 0
+    if [ -e "$directory/attempt" ]; then
+        hang_up # again: somebody may have come back in between
+        exit 0
+    fi
     finish failed 143 "It was stopped before it had ended: $(log_end)"
 }
 trap stopped TERM INT HUP
