@@ -7,9 +7,6 @@ about 15 s and its host boots in 30 s, as where a VM of 16 GiB takes two and a h
 to be back. With `--full` two more, in which most of a run is what it does of its own, and a script is as fast
 as anybody: one with links as fast as the machine, a move in a second and a host patched and up again in five;
 and one at 250 Mbit/s, a move in four.
-
-Time counts from `apply`, as the script's does from its first move: a plan is made, and read, beforehand. What
-that took is told beside it.
 """
 
 from __future__ import annotations
@@ -74,9 +71,8 @@ def _compared(scene: Scene) -> list[Claim]:
     return claims
 
 
-def _patched(who: str, how: Callable[[Lab], float], scene: Scene) -> dict[str, Any]:
-    """Patch a new lab that way, observed from before the first step to after the last; `how` returns the
-    seconds spent beforehand."""
+def _patched(who: str, how: Callable[[Lab], None], scene: Scene) -> dict[str, Any]:
+    """Patch a new lab that way, observed from before the first step to after the last."""
     spec = LabSpec(
         name="bench",
         hosts=default_hosts(HOSTS),
@@ -89,8 +85,8 @@ def _patched(who: str, how: Callable[[Lab], float], scene: Scene) -> dict[str, A
         before = {host: lab.boot_id(host) for host in lab.hosts}
         lab.observer.start()
         began = time.monotonic()
-        beforehand = how(lab)
-        seconds = time.monotonic() - began - beforehand
+        how(lab)
+        seconds = time.monotonic() - began
         report = lab.observer.stop()
         rebooted = [host for host in lab.hosts if lab.boot_id(host) != before[host]]
         if len(rebooted) != len(lab.hosts):
@@ -98,7 +94,6 @@ def _patched(who: str, how: Callable[[Lab], float], scene: Scene) -> dict[str, A
         return {
             "who": who,
             "seconds": round(seconds, 1),
-            "seconds_beforehand": round(beforehand, 1),
             "moves": sum(vm["moves"] for vm in report["vms"]),
             "longest_gap_seconds": max(vm["longest_gap_seconds"] for vm in report["vms"]),
             "restarts": sum(vm["restarts"] for vm in report["vms"]),
@@ -109,21 +104,17 @@ def _patched(who: str, how: Callable[[Lab], float], scene: Scene) -> dict[str, A
         lab.down()
 
 
-def _by_hand(lab: Lab) -> float:
+def _by_hand(lab: Lab) -> None:
     script = Path(__file__).with_name("by_hand.sh")
     subprocess.run(
         [str(script), str(lab.paths.ssh_config), *lab.hosts], check=True, stdout=sys.stderr, timeout=1800
     )
-    return 0.0
 
 
-def _standfast(lab: Lab) -> float:
+def _standfast(lab: Lab) -> None:
     """`plan` and `apply`, from the command line as a user does it; scanning is part of the plan."""
     with tempfile.TemporaryDirectory(prefix="standfast-bench-") as where:
         options = ["--config", str(lab.config_path), "--state-dir", f"{where}/state"]
         program = [sys.executable, "-m", "standfast.cli", *options]
-        began = time.monotonic()
         for words in (("plan", "--out", f"{where}/plan.json"), ("apply", f"{where}/plan.json", "--yes")):
-            beforehand = time.monotonic() - began
             subprocess.run([*program, *words], check=True, stdout=sys.stderr, timeout=1800)
-        return beforehand
