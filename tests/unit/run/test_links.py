@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from run_build import MIB, host, move, ready, run, snapshot, vm
+from run_build import host, move, ready, run, snapshot, vm
 
 from standfast.model.cluster import Host, MoveLimits
 from standfast.model.ids import HostId
 from standfast.model.moves import Flight
 from standfast.model.policy import Policy
 from standfast.model.run import Phase
+from standfast.model.units import MIB
 from standfast.predict.precopy import SETUP_SECONDS
 from standfast.run import links
 from standfast.run.seen import Seen, View
@@ -21,10 +22,9 @@ POLICY = Policy(tick_seconds=1.0)
 RATE = 100.0 * MIB
 
 
-def flight(seconds_left: float, **more: float) -> Flight:
-    return Flight(
-        HostId("b"), remaining_bytes=int(seconds_left * RATE), bytes_per_second=RATE, iteration=1, **more
-    )
+def flight(seconds_left: float) -> Flight:
+    left = int(seconds_left * RATE)
+    return Flight(HostId("b"), remaining_bytes=left, bytes_per_second=RATE, iteration=1)
 
 
 def may_go(
