@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from standfast.model.cluster import Vm
@@ -85,11 +86,15 @@ def _start_moves(view: View, row: HostRow) -> tuple[Action, ...]:
     return hold_for(view, row, kept)
 
 
-def still_to_go(view: View, row: HostRow) -> list[HostId]:
-    """Where the plan sends each VM of the host that has not begun to move."""
-    waiting = (vm for vm in view.snapshot.vms_on(row.host) if vm.flight is None)
-    targets = (planned_target(view, row, vm) for vm in waiting)
-    return [target for target in targets if target is not None]
+def still_to_go(view: View, row: HostRow) -> Sequence[HostId]:
+    """Where the plan sends each VM of the host that has not begun to move. Worked out once in a round: all
+    others that are being emptied ask."""
+    known: dict[HostId, Sequence[HostId]] = view.worked_out.setdefault("still_to_go", {})
+    if row.host not in known:
+        waiting = (vm for vm in view.snapshot.vms_on(row.host) if vm.flight is None)
+        targets = (planned_target(view, row, vm) for vm in waiting)
+        known[row.host] = tuple(target for target in targets if target is not None)
+    return known[row.host]
 
 
 def _links_taken(view: View, row: HostRow) -> frozenset[HostId]:
@@ -98,12 +103,15 @@ def _links_taken(view: View, row: HostRow) -> frozenset[HostId]:
     Two hosts that send to one at the same time are both empty only when nearly all has been sent; one after
     the other, the first is patched meanwhile and the second is no later for it.
     """
-    sending = [
-        other for other in view.run.hosts if other.phase == Phase.DRAINING and other.position < row.position
-    ]
-    flying = {(move.source, move.target) for move in view.started} if sending else set()
+    rows = view.run.row_of
+    ways = ((rows.get(move.source), move.target) for move in view.started)
     return frozenset(
-        target for other in sending for target in still_to_go(view, other) if (other.host, target) in flying
+        target
+        for other, target in ways
+        if other is not None
+        and other.phase == Phase.DRAINING
+        and other.position < row.position
+        and target in still_to_go(view, other)
     )
 
 

@@ -35,9 +35,9 @@ class Leg:
 def foretold(view: View, legs: Sequence[Leg]) -> list[tuple[Prediction, Flown]]:
     """Of each leg, in the order given: what it costs, and when. Hosts must be of the snapshot: KeyError."""
     ways = [_Way(view, leg) for leg in legs]
-    flown = between(
-        view.snapshot.hosts, [way.flow(view.now) for way in ways], at_once=view.policy.moves_at_once
-    )
+    hosts = {end.id: end for way in ways for end in (way.source, way.target)}
+    flows = [way.flow(view.now) for way in ways]
+    flown = between(hosts.values(), flows, at_once=view.policy.moves_at_once)
     return [
         (at_share(way.at(1.0), way.at(each.share), each), each) for way, each in zip(ways, flown, strict=True)
     ]
@@ -47,10 +47,10 @@ def foretell(view: View, vm: Vm, target: HostId) -> Prediction:
     """What a move of the VM that starts now will cost, beside those that share its ports on its way."""
     mine = Leg(vm, target)
     others = [leg for leg in in_air(view) if leg.vm.id != vm.id]
-    later = [leg for leg in waiting(view) if leg.vm.id != vm.id]
+    later = [leg for leg in waiting(view, mine) if leg.vm.id != vm.id]
     legs = [leg for leg in others if _meets(leg, mine)]
     place = len(legs)
-    legs += [mine, *(leg for leg in later if _meets(leg, mine))]
+    legs += [mine, *later]
     return foretold(view, legs)[place][0]
 
 
@@ -86,23 +86,55 @@ def in_air(view: View) -> list[Leg]:
     return found
 
 
-def waiting(view: View) -> list[Leg]:
-    """VMs that the plan sends elsewhere now, in its order: off hosts being emptied, at the end the others."""
+def waiting(view: View, near: Leg | None = None) -> list[Leg]:
+    """VMs that the plan sends elsewhere now, in its order: off hosts being emptied, at the end the others.
+
+    With `near` only those that share its source or its target.
+    """
     known, board = view.snapshot.host_by_id, view.board
+    found = []
+    for move in _to_come(view).moves(near):
+        vm = view.snapshot.vm(move.vm)
+        there = vm is not None and vm.host == move.source and move.vm not in board.flights
+        if vm is not None and there and move.target in known:
+            found.append(Leg(vm, move.target))
+    return found
+
+
+class _ToCome:
+    """Planned moves in their order, found by either end: each new move asks for those that it meets."""
+
+    def __init__(self, moves: Sequence[PlannedMove]) -> None:
+        self._all = moves
+        self._off: dict[HostId, list[int]] = {}
+        self._to: dict[HostId, list[int]] = {}
+        for place, move in enumerate(moves):
+            self._off.setdefault(move.source, []).append(place)
+            self._to.setdefault(move.target, []).append(place)
+
+    def moves(self, near: Leg | None) -> Sequence[PlannedMove]:
+        if near is None:
+            return self._all
+        places = {*self._off.get(near.source, ()), *self._to.get(near.target, ())}
+        return [self._all[place] for place in sorted(places)]
+
+
+def _to_come(view: View) -> _ToCome:
+    """Worked out once for all who decide on one look."""
+    found = view.worked_out.get(__name__)
+    if not isinstance(found, _ToCome):
+        found = view.worked_out[__name__] = _ToCome(_planned_now(view))
+    return found
+
+
+def _planned_now(view: View) -> list[PlannedMove]:
     emptied, plan = _draining(view), view.run.plan
     steps = [plan.step_of[host] for host in emptied if host in plan.step_of]
     moves = [move for step in sorted(steps, key=lambda step: step.wave) for move in step.moves]
     if all(row.phase in ENDED_PHASES for row in view.run.hosts):
         tried = {row.vm for row in view.run.moves_of.get(None, ())}
         moves = [move for move in plan.rebalance if move.vm not in tried]
-    moves.sort(key=lambda move: move.start_seconds or 0.0)
-    found = []
-    for move in moves:
-        vm = view.snapshot.vm(move.vm)
-        there = vm is not None and vm.host == move.source and move.vm not in board.flights
-        if vm is not None and there and move.target in known:
-            found.append(Leg(vm, move.target))
-    return found
+    return sorted(moves, key=lambda move: move.start_seconds or 0.0)
 
 
 class _Way:

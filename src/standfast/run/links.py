@@ -46,7 +46,7 @@ def _has_room(view: View, host: HostId, flying: Iterable[VmId]) -> bool:
 
 def _fills(view: View, vm_id: VmId) -> bool:
     """Whether this migration will need its link for a while yet."""
-    row = next((row for row in view.run.started if row.vm == vm_id), None)
+    row = view.on_record.get(vm_id)
     vm = view.snapshot.vm(vm_id)
     if row is None:
         return vm is None or vm.flight is None  # decided on just now; else somebody else's: limits have to do

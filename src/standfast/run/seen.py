@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 from standfast.model.cluster import Host, Snapshot, Vm
 from standfast.model.exam import Exam
 from standfast.model.hostwork import Health, HostFacts, UpdateState, WorkKind, WorkOrder, WorkState
-from standfast.model.ids import HostId, MoveId
+from standfast.model.ids import HostId, MoveId, VmId
 from standfast.model.moves import Flight, MoveOrder, MoveOutcome, OutcomeKind
 from standfast.model.policy import Policy
 from standfast.model.reasons import Code
@@ -67,6 +68,8 @@ class View:
     """Moves that were decided on in this round."""
     made: list[Board] = field(default_factory=list, compare=False, repr=False)
     """The board of this round, once somebody asked for it."""
+    worked_out: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What follows from rows and observation alone and takes a while, by who worked it out in this round."""
 
     @classmethod
     def of(cls, run: Run, seen: Seen, now: float) -> View:
@@ -148,6 +151,14 @@ class View:
     def started(self) -> tuple[MoveRow, ...]:
         """Moves on record as begun and not yet judged, and those of this round."""
         return (*self.run.started, *self.begun)
+
+    @property
+    def on_record(self) -> Mapping[VmId, MoveRow]:
+        """Moves on record as begun and not yet judged, by VM: without those of this round."""
+        found: dict[VmId, MoveRow] | None = self.worked_out.get("on_record")
+        if found is None:
+            found = self.worked_out["on_record"] = {move.vm: move for move in self.run.started}
+        return found
 
     @cached_property
     def moving(self) -> frozenset[HostId]:
