@@ -26,7 +26,7 @@ MOST_CHANGED = 0.25
 
 
 class Placed(Generic[V]):
-    """`by_id`: of two with one id the first. `by_host`: active ones , in the order given."""
+    """`by_id`: of two with one id the first. `by_host`: active ones, in the order given."""
 
     __slots__ = ("_place", "by_host", "by_id", "vms")
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from standfast.model.memory import DirtyPoint
+from standfast.model.ids import VmId
+from standfast.model.memory import DirtyPoint, MemoryUse
+from standfast.platforms.libvirt import dirty, reading
 from standfast.platforms.libvirt.dirty import (
     SAMPLED_SHARE,
     in_parts,
@@ -17,6 +20,7 @@ from standfast.platforms.libvirt.dirty import (
     untouched_bytes,
     windows,
 )
+from standfast.platforms.libvirt.domain import parse_domain
 from standfast.platforms.libvirt.hosts import LibvirtHost
 from standfast.platforms.libvirt.platform import LibvirtPlatform
 
@@ -106,11 +110,27 @@ def test_what_is_only_asked_for_comes_in_sixteenths(resident_mib: int, untouched
     assert in_parts(stats) == untouched_mib * MIB
 
 
-def test_what_no_vm_has_left_untouched_is_not_told() -> None:
+@pytest.mark.parametrize(("huge_pages", "untouched_mib"), [(False, 3072), (True, 0)])
+def test_untouched_memory_is_told_but_of_guests_on_huge_pages(
+    monkeypatch: pytest.MonkeyPatch, huge_pages: bool, untouched_mib: int
+) -> None:
+    """Huge pages count towards no resident set: such a guest would look as if it had touched nothing."""
+    stats = {"balloon.maximum": 4096 * 1024, "balloon.rss": 1024 * 1024}
+    monkeypatch.setattr(dirty, "_stats", lambda connection: {_only(connection): stats})
+    monkeypatch.setattr(
+        reading, "parse_domain", lambda xml: replace(parse_domain(xml), huge_pages=huge_pages)
+    )
     declared = [LibvirtHost("a", "test:///default", memory_bytes=2**30)]
     platform = LibvirtPlatform("c", declared, clock=time.time, ssh_config=None, known_ids={})
     try:
-        platform.observe()
-        assert platform.untouched() == {}
+        [vm] = platform.observe().vms
+        found = platform.untouched()
     finally:
         platform.close()
+    expected = {vm.id: MemoryUse(zero_bytes=untouched_mib * MIB)} if untouched_mib else {}
+    assert found == expected
+
+
+def _only(connection: Any) -> VmId:
+    [domain] = connection.listAllDomains()
+    return VmId(domain.UUIDString())
