@@ -22,7 +22,8 @@ SOME = settings(deadline=None, max_examples=60)
 def _state(board: Board) -> tuple[object, ...]:
     counts = Counts.of(board)
     sums = {host: (int(counts.free[row]), int(counts.of_host[row].sum())) for host, row in counts.row.items()}
-    return board.held, board.where, board.flights, board.residents, board.incoming, board.names, sums
+    shown = board.vms, {host: board.on(host) for host in board.hosts}
+    return shown, board.held, board.where, board.flights, board.residents, board.incoming, board.names, sums
 
 
 @SOME
@@ -42,6 +43,9 @@ def test_a_followed_board_is_the_board_of_the_last_snapshot(data: st.DataObject)
 
 
 def _changed(data: st.DataObject, vm: Vm, hosts: list[HostId]) -> Vm:
+    if vm.flight is not None and data.draw(st.booleans()):
+        further = replace(vm.flight, iteration=vm.flight.iteration + 1)
+        return replace(vm, flight=further, memory_bytes=vm.memory_bytes * data.draw(st.integers(1, 2)))
     target = data.draw(st.sampled_from(hosts))
     if target != vm.host and data.draw(st.booleans()):
         return replace(vm, flight=Flight(target))

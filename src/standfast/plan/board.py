@@ -8,6 +8,7 @@ board and calls `lift` after each choice, so that the next choice counts it.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TypeAlias
 
 from standfast.model.cluster import AntiAffinity, Host, Rules, Snapshot, Vm, VmState
@@ -45,6 +46,8 @@ class Board:
         """VMs that are not moved off a host that is emptied, but are shut down there meanwhile."""
         self.counts: object = None
         """Sums over hosts that somebody keeps beside it (`proof.py`)."""
+        self.counts_shared = False
+        """Whether those may be another board's, too."""
         self.peak_fraction = 0.0
         """Largest share of a host's memory held since the board was made."""
         self.plain = True
@@ -78,6 +81,7 @@ class Board:
         twin._able, twin.stays, twin.plain = self._able, self.stays, self.plain
         twin._by_name = dict(self._by_name)
         twin.touched, twin.counts = set(self.touched), self.counts
+        twin.counts_shared = self.counts_shared = self.counts is not None
         return twin
 
     def _change(self, host: HostId) -> None:
@@ -137,6 +141,16 @@ class Board:
             del self.residents[vm.host][vm.id]
             self._by_name.pop(vm.host, None)
             self._hold(vm.host, -vm.memory_bytes)
+
+    def progressed(self, before: Vm, after: Vm) -> bool:
+        """Take the VM as it is now if only how far it has come on its way is new; else False."""
+        then, now = before.flight, after.flight
+        if then is None or now is None or then.target != now.target or replace(before, flight=now) != after:
+            return False
+        if after.id in self.vms:
+            self.vms[after.id] = after
+            self._by_name.pop(after.host, None)
+        return True
 
     def _book(self, vm: Vm, target: HostId | None) -> None:
         if target is None or target not in self.hosts or target == self.where[vm.id]:

@@ -26,9 +26,10 @@ class Following:
         else:
             assert self._board is not None, "nothing is followed before it was read"
             self._board.learnt = snapshot.learnt
-            for before, _ in changed:
+            moved = [pair for pair in changed if not self._board.progressed(*pair)]
+            for before, _ in moved:
                 self._board.retire(before)
-            for _, after in changed:
+            for _, after in moved:
                 self._board.admit(after)
         self._last = snapshot
         Counts.of(self._board)  # so that copies have no more to count than what they change

@@ -46,9 +46,10 @@ class Counts:
         """Those of the board as it is now."""
         known = board.counts
         if not isinstance(known, Counts) or not known._fits(board):
-            known = cls(board)
+            known, board.counts_shared = cls(board), False
         elif board.touched:
-            known = known._twin()
+            if board.counts_shared:
+                known, board.counts_shared = known._twin(), False
             known._read(board, board.touched)
         board.counts = known
         board.touched.clear()

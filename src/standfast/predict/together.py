@@ -61,21 +61,32 @@ def fly(
     """What becomes of each, in the order given. `speeds` of ports in any unit; a host that is not named there
     has the slowest one's. Limits below 1 count as 1; those in the air already are never stopped for them.
     """
-    return _Air(flows, speeds, limits, max(1, at_once)).all()
+    air = _Air(flows, speeds, limits, max(1, at_once))
+    air.pass_by()
+    return [air.flown(index) for index in range(len(flows))]
 
 
 def between(hosts: Iterable[Host], flows: Sequence[Flow], *, at_once: int) -> list[Flown]:
     """`fly` between these hosts, with what they say of their links and limits."""
+    air = _air(hosts, flows, at_once)
+    air.pass_by()
+    return [air.flown(index) for index in range(len(flows))]
+
+
+def one_between(hosts: Iterable[Host], flows: Sequence[Flow], index: int, *, at_once: int) -> Flown:
+    """What `between` says of one of them, at less cost: what comes after its end is left out."""
+    air = _air(hosts, flows, at_once)
+    air.pass_by(until=index)
+    return air.flown(index)
+
+
+def _air(hosts: Iterable[Host], flows: Sequence[Flow], at_once: int) -> _Air:
     known = {host.id: host for host in hosts}
-    return fly(
-        flows,
-        speeds={
-            host: float(about.migration_bits_per_second or DEFAULT_BITS_PER_SECOND)
-            for host, about in known.items()
-        },
-        limits={host: limits(about) for host, about in known.items()},
-        at_once=at_once,
-    )
+    speeds = {
+        host: float(about.migration_bits_per_second or DEFAULT_BITS_PER_SECOND)
+        for host, about in known.items()
+    }
+    return _Air(flows, speeds, {host: limits(about) for host, about in known.items()}, max(1, at_once))
 
 
 def last_end(flown: Iterable[Flown]) -> float:
@@ -144,6 +155,7 @@ class _Air:
         count = len(flows)
         self.is_ready = [False] * count
         self.flying: set[int] = set()
+        self.landed: set[int | None] = set()
         self.now = 0.0
         self.begin, self.end, self.left = [0.0] * count, [0.0] * count, [1.0] * count
         self.share, self.weighed, self.since = [0.0] * count, [0.0] * count, [0.0] * count
@@ -151,7 +163,8 @@ class _Air:
         self.events: list[tuple[float, int]] = []
         self.due = [0.0] * count
 
-    def all(self) -> list[Flown]:
+    def pass_by(self, until: int | None = None) -> None:
+        """Let time go on until all have ended, or this one has."""
         waiting = []
         for index, flow in enumerate(self.flows):
             if flow.done is None:
@@ -165,12 +178,13 @@ class _Air:
                 self._lift(index)
         self._free(waiting)
         self._start(range(len(self.at)))
-        while self.flying:
+        while self.flying and until not in self.landed:
             self._next()
-        return [
-            Flown(begin, end - begin, told(weighed / (end - begin)) if end > begin else 1.0)
-            for begin, end, weighed in zip(self.begin, self.end, self.weighed, strict=True)
-        ]
+
+    def flown(self, index: int) -> Flown:
+        """What became of one that has ended."""
+        begin, end = self.begin[index], self.end[index]
+        return Flown(begin, end - begin, told(self.weighed[index] / (end - begin)) if end > begin else 1.0)
 
     def _next(self) -> None:
         """To the next end, and whatever may start then."""
@@ -228,6 +242,7 @@ class _Air:
         self.weighed[index] += self.share[index] * (self.now - self.since[index])
         self.end[index] = self.now
         self.flying.discard(index)
+        self.landed.add(index)
         for port in self.ports[index]:
             here = self.at[port]
             was_full = len(here) >= self.most[port]

@@ -9,6 +9,7 @@ only run elsewhere.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from standfast.model.cluster import Vm
 from standfast.model.ids import HostId
@@ -31,10 +32,34 @@ LAST_PHASES = frozenset({Phase.VERIFYING, Phase.REFILLING, Phase.DONE})
 """Phases of a host that the next one does not wait for much longer."""
 
 
-def ahead(view: View, row: HostRow, before: Sequence[HostRow]) -> tuple[Action, ...]:
-    """For a host of the next wave, once those before it send VMs or are empty. Empty: nothing to do ahead."""
-    if any(other.phase not in (Phase.DRAINING, *EMPTY_PHASES) for other in before):
-        return ()
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What the hosts that are out leave for the next wave; the same for each of its hosts."""
+
+    preparing: bool
+    """Some neither send VMs yet nor are empty."""
+    nearly_over: bool
+    to_come: int
+    """Moves that they have still to begin."""
+    wanted: frozenset[HostId]
+    """Where they have a VM under way or to send."""
+
+    @classmethod
+    def of(cls, view: View, rows: Sequence[HostRow]) -> Before:
+        sending = [row for row in rows if row.phase not in EMPTY_PHASES]
+        to_come = [target for row in sending for target in draining.still_to_go(view, row)]
+        hosts = {row.host for row in sending}
+        under_way = (move.target for move in view.started if move.source in hosts)
+        return cls(
+            preparing=any(row.phase != Phase.DRAINING for row in sending),
+            nearly_over=all(row.phase in LAST_PHASES for row in rows),
+            to_come=len(to_come),
+            wanted=frozenset((*to_come, *under_way)),
+        )
+
+
+def ahead(view: View, row: HostRow, before: Before) -> tuple[Action, ...]:
+    """For a host of the next wave, while none before it is `preparing`. Empty: nothing to do ahead."""
     if row.scan_before is None or row.health_before is None:
         noted = state_before(view, row)
         if noted:
@@ -42,8 +67,8 @@ def ahead(view: View, row: HostRow, before: Sequence[HostRow]) -> tuple[Action, 
     scan = row.scan_before
     if scan is None or scan.interrupted or compliant(scan, view.policy):
         return ()
-    exams = examined.ask_ahead(view, row) if all(other.phase in LAST_PHASES for other in before) else ()
-    return exams + _moves(view, row, [other for other in before if other.phase not in EMPTY_PHASES])
+    exams = examined.ask_ahead(view, row) if before.nearly_over else ()
+    return exams + _moves(view, row, before)
 
 
 def state_before(view: View, row: HostRow) -> tuple[Action, ...]:
@@ -61,25 +86,26 @@ def state_before(view: View, row: HostRow) -> tuple[Action, ...]:
     return tuple(Action(call=ask) for ask in questions if view.free_to_call(row, ask.key))
 
 
-def _moves(view: View, row: HostRow, sending: Sequence[HostRow]) -> tuple[Action, ...]:
+def _moves(view: View, row: HostRow, before: Before) -> tuple[Action, ...]:
     """Moves of the plan whose target is patched and takes VMs, as far as limits, rules and headroom allow.
 
-    Hosts still `sending` come first: none goes where they have a VM under way or to send, and what they have
+    Hosts that still send come first: none goes where they have a VM under way or to send, and what they have
     to send keeps its place among the moves at once. Each is tried once: what fails here is tried again, and
     counted, when it is the host's turn.
     """
     going: list[tuple[Vm, HostId]] = []
+    under_way = len(view.started) + before.to_come
+    # What most often forbids all of them comes first: a large wave asks for thousands at each tick.
+    if not links.may_leave(view, row.host, under_way):
+        return ()
     if view.patched.isdisjoint(view.run.plan.targets.get(row.host, {}).values()):
         return ()
     tried = {move.vm for move in view.run.moves_of.get(row.host, ())}
-    to_come = [target for other in sending for target in draining.still_to_go(view, other)]
-    before = {other.host for other in sending}
-    wanted = {*to_come, *(move.target for move in view.started if move.source in before)}
     for vm in sorted(view.snapshot.vms_on(row.host), key=lambda vm: (-vm.memory_bytes, vm.name)):
         target = draining.planned_target(view, row, vm)
-        if target is None or target in wanted or vm.flight is not None or vm.id in tried:
+        if target is None or target in before.wanted or vm.flight is not None or vm.id in tried:
             continue
-        if _may_go(view, vm, target, len(view.started) + len(to_come) + len(going)):
+        if _may_go(view, vm, target, under_way + len(going)):
             going.append((vm, target))
     # Made once all of them count as on their way, so that each is foretold beside the others.
     return tuple(
@@ -93,9 +119,9 @@ def _may_go(view: View, vm: Vm, target: HostId, under_way: int) -> bool:
     return (
         target in view.patched
         and target not in view.out
+        and links.may_fly(view, vm, target, under_way)
         and not blockers.of_vm(vm)
         and not blockers.of_move(view.board, vm, target)
-        and links.may_fly(view, vm, target, under_way)
         and _lifted(view, vm, target)
     )
 

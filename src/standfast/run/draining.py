@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from standfast.model.cluster import Vm
-from standfast.model.ids import HostId, MoveId
+from standfast.model.ids import HostId, MoveId, VmId
 from standfast.model.moves import Purpose
 from standfast.model.plan import PlanKind
 from standfast.model.reasons import Code, Reason
@@ -52,10 +52,15 @@ def _start_moves(view: View, row: HostRow) -> tuple[Action, ...]:
 
     In an evacuation the others go first, whatever keeps one: every VM that has left a failing host is safe.
     """
+    may_leave = links.may_leave(view, row.host, len(view.started))
+    if not may_leave and view.started:
+        return ()  # none can go now, and while some are on their way nothing is held
     found: list[Action] = []
     kept: Reason | None = None
     taken = _links_taken(view, row)
     for vm in _in_order(view, row):
+        if not may_leave and found:
+            return tuple(found)
         if vm.flight is not None or shutting.awaited(view, row, vm) or not _due(view, row, vm):
             continue
         if vm.id == view.snapshot.rules.controller and _not_last(view, row, vm, kept):
@@ -63,7 +68,7 @@ def _start_moves(view: View, row: HostRow) -> tuple[Action, ...]:
         stuck = _stuck(view, row, vm)
         if stuck is not None and stuck.code is Code.VM_BUSY and _may_wait(view, row):
             continue
-        if stuck is None and not links.may_leave(view, vm.host, len(view.started) + len(found)):
+        if stuck is None and not may_leave:
             continue
         target = stuck or choose_target(view, row, vm)
         if isinstance(target, Reason):
@@ -79,6 +84,7 @@ def _start_moves(view: View, row: HostRow) -> tuple[Action, ...]:
         move = new_move(view, vm, target, Purpose.EVACUATE, row.host, len(found))
         found.append(start(view, vm, move))
         view.board.lift(vm.id, target)
+        may_leave = links.may_leave(view, row.host, len(view.started) + len(found))
     if kept is None and not found:
         kept = stalled.moved_by_others(view, row)
     if kept is None or found or view.started or _waits(view, row):
@@ -103,16 +109,25 @@ def _links_taken(view: View, row: HostRow) -> frozenset[HostId]:
     Two hosts that send to one at the same time are both empty only when nearly all has been sent; one after
     the other, the first is patched meanwhile and the second is no later for it.
     """
-    rows = view.run.row_of
-    ways = ((rows.get(move.source), move.target) for move in view.started)
-    return frozenset(
-        target
-        for other, target in ways
-        if other is not None
-        and other.phase == Phase.DRAINING
-        and other.position < row.position
-        and target in still_to_go(view, other)
-    )
+    return frozenset(target for target, first in _first_sender(view).items() if first < row.position)
+
+
+def _first_sender(view: View) -> Mapping[HostId, int]:
+    """Of each host that one being emptied is sending to, with more to follow: the place of the first such.
+    Worked out once in a round, for moves that begin in it as they are counted."""
+    counted: int
+    found: dict[HostId, int]
+    counted, found = view.worked_out.get("first_sender", (0, {}))
+    if counted < len(view.started):
+        rows = view.run.row_of
+        for move in view.started[counted:]:
+            other = rows.get(move.source)
+            if other is not None and other.phase == Phase.DRAINING:
+                first = found.get(move.target)
+                if (first is None or other.position < first) and move.target in still_to_go(view, other):
+                    found[move.target] = other.position
+        view.worked_out["first_sender"] = (len(view.started), found)
+    return found
 
 
 def _in_order(view: View, row: HostRow) -> list[Vm]:
@@ -144,13 +159,16 @@ def _waits(view: View, row: HostRow) -> bool:
     return view.run.plan.kind is PlanKind.EVACUATE and any(True for _ in later)
 
 
-def _tries(view: View, row: HostRow, vm: Vm) -> list[MoveRow]:
-    """Failed attempts in this turn of the host."""
-    return [
-        move
-        for move in view.run.moves_of.get(row.host, ())
-        if move.vm == vm.id and move.state is MoveState.FAILED and move.started_at >= row.since
-    ]
+def _tries(view: View, row: HostRow, vm: Vm) -> Sequence[MoveRow]:
+    """Failed attempts in this turn of the host. Read once in a round: each of its VMs asks, several times."""
+    known: dict[HostId, dict[VmId, list[MoveRow]]] = view.worked_out.setdefault("tries", {})
+    if row.host not in known:
+        of_vm: dict[VmId, list[MoveRow]] = {}
+        for move in view.run.moves_of.get(row.host, ()):
+            if move.state is MoveState.FAILED and move.started_at >= row.since:
+                of_vm.setdefault(move.vm, []).append(move)
+        known[row.host] = of_vm
+    return known[row.host].get(vm.id, ())
 
 
 def _due(view: View, row: HostRow, vm: Vm) -> bool:

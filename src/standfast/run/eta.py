@@ -16,13 +16,15 @@ SPREAD = 1.5
 """p95 over p50 of what is left: patch and boot times vary more than moves; replaced by history later."""
 
 
-def live(run: Run, seen: Seen, now: float) -> dict[str, Any]:
+def live(run: Run, seen: Seen, now: float, drains: foretell.Drains | None = None) -> dict[str, Any]:
     """The live row: `{"flights", "left_seconds": [p50, p95], "soak_left_seconds", "window_opens_at"}`.
 
-    Bytes and seconds; the window's opening in Unix seconds, None where no window is waited for.
+    Bytes and seconds; the window's opening in Unix seconds, None where no window is waited for. `drains`
+    remembers what was foretold of many moves from one time to the next.
     """
     view = View.of(run, seen, now)
-    left, soak = left_seconds(run, now, foretell.drains_left(view)), turns.soak_left_seconds(view)
+    draining = (drains or foretell.Drains()).left(view)
+    left, soak = left_seconds(run, now, draining), turns.soak_left_seconds(view)
     flights = [
         {
             "vm": move.vm_name,

@@ -6,17 +6,21 @@ it will have.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from standfast.model.cluster import Vm
+from standfast.model.cluster import Host, Vm
 from standfast.model.ids import HostId
 from standfast.model.moves import Prediction
 from standfast.model.plan import PlannedMove
 from standfast.model.run import ENDED_PHASES, MoveRow, Phase
 from standfast.predict.precopy import BASIS, UNTOUCHED, predict_move
-from standfast.predict.together import Flow, Flown, at_share, between
+from standfast.predict.together import Flow, Flown, at_share, between, one_between
 from standfast.run.seen import View
+
+KEPT_SECONDS_PER_MOVE = 0.01
+"""For how long what was foretold of many moves is still told: working it out takes a tenth of that, or less,
+and who watches two thousand moves does not miss that some end ten seconds sooner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,54 +39,72 @@ class Leg:
 def foretold(view: View, legs: Sequence[Leg]) -> list[tuple[Prediction, Flown]]:
     """Of each leg, in the order given: what it costs, and when. Hosts must be of the snapshot: KeyError."""
     ways = [_Way(view, leg) for leg in legs]
-    hosts = {end.id: end for way in ways for end in (way.source, way.target)}
     flows = [way.flow(view.now) for way in ways]
-    flown = between(hosts.values(), flows, at_once=view.policy.moves_at_once)
-    return [
-        (at_share(way.at(1.0), way.at(each.share), each), each) for way, each in zip(ways, flown, strict=True)
-    ]
+    flown = between(_ends_of(ways), flows, at_once=view.policy.moves_at_once)
+    return [(way.as_flown(each), each) for way, each in zip(ways, flown, strict=True)]
+
+
+def _ends_of(ways: Iterable[_Way]) -> Iterable[Host]:
+    return {end.id: end for way in ways for end in (way.source, way.target)}.values()
 
 
 def foretell(view: View, vm: Vm, target: HostId) -> Prediction:
     """What a move of the VM that starts now will cost, beside those that share its ports on its way."""
     mine = Leg(vm, target)
-    others = [leg for leg in in_air(view) if leg.vm.id != vm.id]
+    legs = [leg for leg in in_air(view, mine) if leg.vm.id != vm.id]
     later = [leg for leg in waiting(view, mine) if leg.vm.id != vm.id]
-    legs = [leg for leg in others if _meets(leg, mine)]
     place = len(legs)
-    legs += [mine, *later]
-    return foretold(view, legs)[place][0]
+    ways = [_Way(view, leg) for leg in (*legs, mine, *later)]
+    flows = [way.flow(view.now) for way in ways]
+    flown = one_between(_ends_of(ways), flows, place, at_once=view.policy.moves_at_once)
+    return ways[place].as_flown(flown)
 
 
-def drains_left(view: View) -> Mapping[HostId, float]:
-    """Seconds until each host that is being evacuated is rid of its VMs, as far as the plan knows them."""
-    hosts = _draining(view)
-    if not hosts:
-        return {}
-    legs = [*in_air(view), *waiting(view)]
-    left = _ends(legs, foretold(view, legs))
-    return {host: left.get(host, 0.0) for host in hosts}
+class Drains:
+    """Seconds until each host that is being evacuated is rid of its VMs, as far as the plan knows them.
+
+    For somebody who asks again and again: where thousands of moves are to come, what was worked out a few
+    seconds ago is told once more, less the time that has gone by.
+    """
+
+    def __init__(self) -> None:
+        self._ends: Mapping[HostId, float] = {}
+        self._worked_out_at, self._good_for = 0.0, 0.0
+
+    def left(self, view: View) -> Mapping[HostId, float]:
+        """By host; of all that are being evacuated."""
+        hosts, age = _draining(view), view.now - self._worked_out_at
+        if not hosts:
+            return {}
+        if not (0.0 <= age < self._good_for and hosts <= self._ends.keys()):
+            legs = [*in_air(view), *waiting(view)]
+            self._ends = {**dict.fromkeys(hosts, 0.0), **_ends(legs, foretold(view, legs))}
+            self._worked_out_at, self._good_for, age = view.now, KEPT_SECONDS_PER_MOVE * len(legs), 0.0
+        return {host: max(0.0, self._ends[host] - age) for host in hosts}
 
 
 def _draining(view: View) -> frozenset[HostId]:
     return frozenset(row.host for row in view.run.hosts if row.phase == Phase.DRAINING)
 
 
-def _meets(leg: Leg, other: Leg) -> bool:
-    return leg.source == other.source or leg.target == other.target
+def in_air(view: View, near: Leg | None = None) -> list[Leg]:
+    """Moves on record as started, and those that are seen or counted as on their way besides.
 
-
-def in_air(view: View) -> list[Leg]:
-    """Moves on record as started, and those that are seen or counted as on their way besides."""
+    With `near` only those that share its source or its target.
+    """
     known, board = view.snapshot.host_by_id, view.board
     rows = {row.vm: row for row in view.started}
     found = []
     for vm_id in (*rows, *(flying for flying in board.flights if flying not in rows)):
         vm, row = view.snapshot.vm(vm_id), rows.get(vm_id)
         target = row.target if row is not None else board.flights[vm_id]
-        leg = Leg(vm, target, row) if vm is not None and target is not None else None
-        if leg is not None and leg.source in known and leg.target in known and leg.source != leg.target:
-            found.append(leg)
+        if vm is None or target is None:
+            continue
+        source = row.source if row is not None else vm.host
+        if near is not None and source != near.source and target != near.target:
+            continue
+        if source in known and target in known and source != target:
+            found.append(Leg(vm, target, row))
     return found
 
 
@@ -154,6 +176,9 @@ class _Way:
                 fresh = _scaled(self.planned.predicted, self._fresh(self.planned.predicted.share), fresh)
             self.known[share] = fresh
         return self.known[share]
+
+    def as_flown(self, flown: Flown) -> Prediction:
+        return at_share(self.at(1.0), self.at(flown.share), flown)
 
     def _fresh(self, share: float) -> Prediction:
         plan = self.view.run.plan

@@ -16,7 +16,7 @@ from standfast.model.moves import MoveOutcome, OutcomeKind
 from standfast.model.run import Run
 from standfast.plan.following import Following
 from standfast.ports import Fencing, Outside
-from standfast.run import clockset, eta, returning
+from standfast.run import clockset, eta, foretell, returning
 from standfast.run.actions import Action
 from standfast.run.calls import Answers, Caller
 from standfast.run.decide import decide
@@ -63,6 +63,7 @@ class RunLoop:
         self._clocks: tuple[float, float] | None = None
         self._jumped = 0.0
         self._published: float | None = None
+        self._drains = foretell.Drains()
         self._caller = Caller(outside, self._fencing, executor, wake)
         self._silences = SilenceBook(outside.silencers)
 
@@ -190,4 +191,4 @@ class RunLoop:
 
     def _publish(self, run: Run, seen: Seen, now: float, fencing: Fencing) -> None:
         self._published = self._outside.clock.elapsed()
-        self._store.publish(fencing.epoch, self._run, eta.live(run, seen, now), now)
+        self._store.publish(fencing.epoch, self._run, eta.live(run, seen, now, self._drains), now)

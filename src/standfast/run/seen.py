@@ -165,17 +165,24 @@ class View:
         """Hosts at either end of a move that has begun."""
         return frozenset(end for move in self.started for end in (move.source, move.target))
 
-    @cached_property
+    @property
     def out(self) -> frozenset[HostId]:
         """Hosts that hold no VM now or soon, because the run works on them or could not finish with them."""
-        return frozenset(row.host for row in self.run.hosts if not _in_service(row))
+        found: frozenset[HostId] | None = self.worked_out.get("out")
+        if found is None:
+            out = (row.host for row in self.run.hosts if not _in_service(row))
+            found = self.worked_out["out"] = frozenset(out)
+        return found
 
-    @cached_property
+    @property
     def patched(self) -> frozenset[HostId]:
         """Hosts that are done: where VMs should land. Hosts left alone as compliant count too."""
-        done = {row.host for row in self.run.hosts if row.phase == Phase.DONE}
-        alone = {left.host for left in self.run.plan.left_alone if left.reason is None}
-        return frozenset(done | alone)
+        found: frozenset[HostId] | None = self.worked_out.get("patched")
+        if found is None:
+            done = {row.host for row in self.run.hosts if row.phase == Phase.DONE}
+            alone = {left.host for left in self.run.plan.left_alone if left.reason is None}
+            found = self.worked_out["patched"] = frozenset(done | alone)
+        return found
 
 
 def _in_service(row: HostRow) -> bool:

@@ -102,7 +102,7 @@ def hold_before(view: View, row: HostRow) -> Reason | None:
 def shut_down(view: View, row: HostRow) -> tuple[Action, ...]:
     """Ask what is left on the host and wait for it; empty where something else is left, or nothing."""
     left = view.snapshot.vms_on(row.host)
-    if not left or any(row.host in (move.source, move.target) for move in view.started):
+    if not left or row.host in view.moving:
         return ()
     if not all(awaited(view, row, vm) for vm in left):
         return ()

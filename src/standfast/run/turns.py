@@ -56,11 +56,14 @@ def _ahead(view: View) -> tuple[Action, ...]:
     steps = view.run.plan.step_of
     if not _in_window(view, wave, steps):
         return ()
+    others = ahead.Before.of(view, before)
+    if others.preparing:
+        return ()
     found: list[Action] = []
     for row in wave:
         late = _ends_late(view, steps.get(row.host), view.now)  # even if it began now: it will not be begun
         may = view.host(row) is not None and not late and shutting.hold_before(view, row) is None
-        actions = ahead.ahead(view, row, before) if may else ()
+        actions = ahead.ahead(view, row, others) if may else ()
         begun = [change.row for action in actions for change in action.changes if isinstance(change, PutMove)]
         view = view.with_begun(begun) if begun else view
         found += actions

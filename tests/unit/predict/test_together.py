@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from standfast.model.cluster import MoveLimits
+from standfast.model.cluster import Host, MoveLimits
 from standfast.model.ids import HostId
-from standfast.predict.together import Flow, Flown, fly, last_end
+from standfast.model.units import GIB
+from standfast.predict.together import Flow, Flown, between, fly, last_end, one_between
 
 A, B, C, D = (HostId(name) for name in "abcd")
 NARROW = {host: MoveLimits(1, 1) for host in (A, B, C, D)}
@@ -100,6 +103,24 @@ def test_a_set_up_takes_no_link_and_is_not_stretched() -> None:
 
     legs = [Flow(A, B, with_set_up), Flow(A, C, with_set_up)]
     assert last_end(flown(*legs)) == pytest.approx(8.0), "one after another they take 12 s"
+
+
+WAYS = st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(1, 9), st.sampled_from(["", "web"]))
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(WAYS, min_size=1), st.integers(1, 4), st.data())
+def test_one_of_them_is_told_as_it_is_with_all_the_others(
+    ways: list[tuple[int, int, int, str]], at_once: int, data: st.DataObject
+) -> None:
+    hosts = [Host(host, str(host), GIB, limits=MoveLimits(2, 2, wanted=True)) for host in (A, B, C, D)]
+    flows = [
+        leg(hosts[out].id, hosts[into].id, float(seconds), group, None if group or out else 0.25)
+        for out, into, seconds, group in ways
+    ]
+    index = data.draw(st.integers(0, len(flows) - 1))
+    expected = between(hosts, flows, at_once=at_once)[index]
+    assert one_between(hosts, flows, index, at_once=at_once) == expected
 
 
 def test_no_more_than_may_be_are_in_the_air_at_once() -> None:

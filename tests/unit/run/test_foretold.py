@@ -14,6 +14,8 @@ from run_drive import QUICK, DriveMaker, open_drives
 from standfast.model.run import MoveRow, MoveState
 from standfast.model.units import MIB
 from standfast.platforms.simulated import SimSpec
+from standfast.run.foretell import KEPT_SECONDS_PER_MOVE, Drains
+from standfast.run.seen import Seen, View
 
 SLOW = SimSpec(
     hosts=4,
@@ -60,6 +62,26 @@ def test_a_plan_foretells_the_same_shares(drives: DriveMaker) -> None:
         ]
         assert step.drain_seconds == pytest.approx(max(ends), abs=0.2)
         assert len(step.moves) < 2 or any(move.predicted.share > 1 for move in step.moves)
+
+
+def test_what_was_foretold_of_a_drain_is_told_on_for_a_moment_and_then_worked_out_anew(
+    drives: DriveMaker,
+) -> None:
+    the_drive = drives(SLOW, replace(QUICK, wave_hosts_max=1))
+    the_drive.begin()
+    run = the_drive.until(lambda run: len(run.started) > 0)
+    seen, now = Seen(the_drive.snapshot()), the_drive.world.clock.now()
+    drains = Drains()
+    [(host, first)] = drains.left(View.of(run, seen, now)).items()
+    assert first > 1.0
+    moment = KEPT_SECONDS_PER_MOVE / 2
+    assert drains.left(View.of(run, seen, now + moment))[host] == pytest.approx(first - moment)
+    nothing_moved = View.of(run, seen, now + 2 * first)
+    anew = drains.left(nothing_moved)
+    assert anew == Drains().left(nothing_moved)
+    assert anew[host] > 0.0, "other VMs have still to go"
+    set_back = View.of(run, seen, now - 5.0)
+    assert drains.left(set_back) == Drains().left(set_back)
 
 
 def test_moves_go_one_after_the_other_over_a_link_that_one_fills(drives: DriveMaker) -> None:

@@ -7,6 +7,7 @@ Data Networks, 6.5.2: progressive filling).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from heapq import heapify, heappop, heappush
 
 from standfast.model.ids import HostId, VmId
 from standfast.platforms.simulated.state import State
@@ -57,15 +58,21 @@ class Links:
         found: dict[VmId, float] = {}
         left = {link: _capacity(state, link) for vm in vms for link in self._of[vm]}
         waiting = {link: dict(self._on[link]) for link in left}
-        while waiting:
-            narrow = min(waiting, key=lambda link: left[link] / len(waiting[link]))
+        narrowest = [(left[link] / len(waiting[link]), place, link) for place, link in enumerate(left)]
+        heapify(narrowest)
+        while narrowest:
+            told, place, narrow = heappop(narrowest)
+            if not waiting[narrow]:
+                continue
             share = left[narrow] / len(waiting[narrow])
+            if share > told:  # wider since others on it are served: each link's share only grows
+                heappush(narrowest, (share, place, narrow))
+                continue
             for vm in list(waiting[narrow]):
                 found[vm] = 0.0 if _stalled(state, vm) else share
                 for link in self._of[vm]:
                     left[link] = max(0.0, left[link] - share)
                     del waiting[link][vm]
-            waiting = {link: flows for link, flows in waiting.items() if flows}
         return found
 
 
