@@ -105,6 +105,8 @@ def _moves(view: View, row: HostRow, before: Before) -> tuple[Action, ...]:
         target = draining.planned_target(view, row, vm)
         if target is None or target in before.wanted or vm.flight is not None or vm.id in tried:
             continue
+        if vm.id == view.snapshot.rules.controller:
+            continue  # the last to leave its host, which not all of the others may do ahead
         if _may_go(view, vm, target, under_way + len(going)):
             going.append((vm, target))
     # Made once all of them count as on their way, so that each is foretold beside the others.

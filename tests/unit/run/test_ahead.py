@@ -68,6 +68,16 @@ def test_vms_bound_for_a_patched_host_go_while_the_host_before_is_out(first: Pha
     )
 
 
+def test_the_controllers_own_vm_waits_for_its_hosts_turn_since_others_may_still_be_there() -> None:
+    run, seen = second_host_waits(Phase.REBOOTING, "a")
+    other = build.vm("w", "c")
+    at = seen.snapshot
+    vms = (*at.vms, other)
+    assert moves_begun(run, replace(seen, snapshot=replace(at, vms=vms))) == ["v"]
+    own = replace(at, vms=vms, rules=replace(at.rules, controller=VmId("v")))
+    assert moves_begun(run, replace(seen, snapshot=own)) == []
+
+
 def still_sends(target: str, *, policy: Policy | None = None, in_flight: bool = False) -> tuple[Run, Seen]:
     """Like `second_host_waits` for a, and b is being evacuated, with a VM that the plan sends to `target`."""
     run, seen = second_host_waits(Phase.DRAINING, "a")
