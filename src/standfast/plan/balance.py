@@ -33,7 +33,7 @@ from standfast.plan.board import Board
 from standfast.plan.drift import basis
 from standfast.plan.grid import Grid
 from standfast.plan.lengths import Lengths, move_seconds, move_seconds_p95
-from standfast.plan.level import Leveller, Points, bytes_of, fluid_bytes
+from standfast.plan.level import Leveller, Points, above, bytes_of, fluid_bytes
 from standfast.plan.mend import mend
 from standfast.plan.pack import Hop
 from standfast.plan.sane import refuse_contradictions
@@ -167,7 +167,8 @@ class _Work:
             level.forget_levels()
             hops = level.run(self.goal, most_moves=budget, fill=False)
             sent = int(sum(level.dear[vm] * self.grid.memory[vm] + SETTING_UP for vm, _, _ in hops))
-            rank = (max(self.goal, round(level.points(), 6)), sent)
+            reached = level.points()
+            rank = (round(reached, 6) if above(reached, self.goal) else 0.0, sent)
             if best is None or rank < best[0]:
                 best = (rank, hops)
             self.grid.restore(begin)
@@ -273,7 +274,7 @@ class _Work:
         )
 
     def _why_no_more(self, points: float, moves: int, budget: int | None) -> str:
-        if points <= self.goal:
+        if not above(points, self.goal):
             return ""
         if budget is not None and moves >= budget:
             return f"The budget of {count(budget, 'move')} is spent."

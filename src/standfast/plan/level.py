@@ -23,6 +23,9 @@ LEAST_GAIN_POINTS = 0.05
 
 Points = NDArray[np.float64]
 
+SAME = 1 + 1e-9
+"""Deviations that differ by less are one: somebody else's sum of the same loads may end in other digits."""
+
 NEAR = 12
 """How many of the fullest and of the emptiest hosts are looked at before all others."""
 
@@ -68,7 +71,7 @@ class Leveller:
         while most_moves is None or len(self.hops) < most_moves:
             if not (
                 (fill and self._fill_empty())
-                or (self.points() > threshold_points and self._step(threshold_points))
+                or (above(self.points(), threshold_points) and self._step(threshold_points))
             ):
                 break
         return tuple(self.hops)
@@ -174,7 +177,7 @@ class Leveller:
         if self.worth_points > 0:
             useful &= gain >= self.worth_points * dear * (less[:, None] + more)
         now = float(((loads[self.hosts] - mean) ** 2).sum())
-        enough = now - gain <= count * threshold**2
+        enough = now - gain <= count * threshold**2 * SAME
         high, low = self._levels(loads[self.hosts], threshold)
         over = np.maximum(0.0, high - after_s) + np.maximum(0.0, after_t - low)
         score = gain / dear * np.maximum(0.02, 1.0 - over / (less[:, None] + more)) ** self.shyness
@@ -221,6 +224,11 @@ class Leveller:
         self.grid.move(vm, target)
         self.still[vm] = True
         return True
+
+
+def above(points: float, threshold_points: float) -> bool:
+    """Whether the deviation is above the threshold, and not just told from sums made in another order."""
+    return points > threshold_points * SAME
 
 
 def _falling(score: Points) -> Iterator[int]:

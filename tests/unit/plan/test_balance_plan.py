@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from bench.generated import fleet
+from bench.rebalance import points
 from small_clusters import apart, cluster, host, host_id, pin, vm
 
 from standfast.model.cluster import Snapshot
@@ -94,6 +96,18 @@ def test_without_room_for_a_loss_nothing_is_moved_and_that_is_refused() -> None:
     plan = balance_plan(cluster(HOSTS, vms), Policy(), now=0.0, goal=0.0)
     assert plan.rebalance == ()
     assert [str(reason.code) for reason in plan.refusals] == ["no_reserve"]
+
+
+def test_a_goal_that_is_reached_but_for_the_last_digit_of_a_sum_is_reached() -> None:
+    made_up = fleet(10, 0.34, 1, hot=True, memory_gib=512)
+    first = balance_plan(made_up, Policy(), now=0.0, goal=0.3055)
+    at = {vm.id: vm.host for vm in made_up.vms} | {move.vm: move.target for move in first.rebalance}
+    reached = points(made_up, at)
+    again = balance_plan(made_up, Policy(), now=0.0, goal=reached)
+    assert first.balance is not None
+    assert again.balance is not None
+    assert again.balance.memory_bytes == first.balance.memory_bytes
+    assert again.balance.why_no_more == ""
 
 
 def test_one_host_alone_can_not_be_evened_out() -> None:
