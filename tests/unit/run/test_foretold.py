@@ -75,7 +75,9 @@ def test_what_was_foretold_of_a_drain_is_told_on_for_a_moment_and_then_worked_ou
     [(host, first)] = drains.left(View.of(run, seen, now)).items()
     assert first > 1.0
     moment = KEPT_SECONDS_PER_MOVE / 2
-    assert drains.left(View.of(run, seen, now + moment))[host] == pytest.approx(first - moment)
+    none_left = View.of(run, Seen(replace(seen.snapshot, vms=())), now + moment)
+    assert Drains().left(none_left) == {host: 0.0}
+    assert drains.left(none_left)[host] == pytest.approx(first - moment), "not looked at again yet"
     nothing_moved = View.of(run, seen, now + 2 * first)
     anew = drains.left(nothing_moved)
     assert anew == Drains().left(nothing_moved)
